@@ -1,0 +1,51 @@
+package store
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+
+	"github.com/dnsreg/dnsreg/internal/dnssd"
+)
+
+// Snapshot is one service at one revision. It is immutable: whoever holds one may read it for as long as it likes.
+type Snapshot struct {
+	Service   Service
+	Revision  Revision // of the service's last change
+	Instances []Live   // draining ones included, in the order of their keys
+}
+
+// Find returns the instance with this id, in whatever ASCII case, or nil.
+func (s *Snapshot) Find(id string) *Live {
+	if s == nil {
+		return nil
+	}
+	key := dnssd.Fold(id)
+	i, ok := slices.BinarySearchFunc(s.Instances, key, func(l Live, key string) int { return cmp.Compare(l.Key(), key) })
+	if !ok {
+		return nil
+	}
+	return &s.Instances[i]
+}
+
+// Up iterates over the instances that are answered. A nil snapshot has none.
+func (s *Snapshot) Up() iter.Seq[*Live] {
+	return func(yield func(*Live) bool) {
+		if s == nil {
+			return
+		}
+		for i := range s.Instances {
+			if s.Instances[i].State() == Up && !yield(&s.Instances[i]) {
+				return
+			}
+		}
+	}
+}
+
+// Answered reports whether any instance is answered: if not, the service does not exist in DNS.
+func (s *Snapshot) Answered() bool {
+	for range s.Up() {
+		return true
+	}
+	return false
+}

@@ -1,0 +1,135 @@
+package store
+
+import (
+	"cmp"
+	"hash/fnv"
+	"io"
+	"iter"
+	"slices"
+
+	"github.com/dnsreg/dnsreg/internal/dnssd"
+)
+
+// A view is a tree of fixed depth two, so that a change copies two arrays and one bucket however many services there
+// are: 64 × 64 buckets hold about 25 services each at 100,000.
+const fanout = 64
+
+type (
+	bucket []*Snapshot // in the order of their services
+	branch [fanout]bucket
+)
+
+// View is an immutable cut of a whole zone at one revision, safe for any number of readers. The zero value is the empty
+// zone at revision 0.
+type View struct {
+	revision  Revision
+	branches  [fanout]*branch
+	services  int
+	instances int
+	answered  map[string]int // by protocol: services with an answered instance
+}
+
+// Revision returns the zone's revision, which is not below that of any snapshot in the view.
+func (v *View) Revision() Revision { return v.revision }
+
+// Services returns how many services have a live instance, draining ones included.
+func (v *View) Services() int { return v.services }
+
+// Instances returns how many live instances there are, draining ones included.
+func (v *View) Instances() int { return v.instances }
+
+// Answered returns how many services of a protocol, "_tcp" or "_udp", have an instance that is answered.
+func (v *View) Answered(proto string) int { return v.answered[proto] }
+
+// Service returns the snapshot of one service, nil where it has no live instance.
+func (v *View) Service(service Service) *Snapshot {
+	b := v.branches[high(hash(service))]
+	if b == nil {
+		return nil
+	}
+	bucket := b[low(hash(service))]
+	if i, ok := bucket.search(service); ok {
+		return bucket[i]
+	}
+	return nil
+}
+
+// All iterates over the services that have a live instance, in no order that means anything.
+func (v *View) All() iter.Seq[*Snapshot] {
+	return func(yield func(*Snapshot) bool) {
+		for _, b := range v.branches {
+			if b != nil && !b.each(yield) {
+				return
+			}
+		}
+	}
+}
+
+func (b *branch) each(yield func(*Snapshot) bool) bool {
+	for _, bucket := range b {
+		for _, s := range bucket {
+			if !yield(s) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// With returns the view at revision in which each of changed takes the place of its service's snapshot; one without
+// instances removes its service. Cost: a few microseconds a snapshot, however large the view is.
+func (v *View) With(revision Revision, changed ...*Snapshot) *View {
+	next := *v
+	next.revision = revision
+	next.answered = map[string]int{"_tcp": v.answered["_tcp"], "_udp": v.answered["_udp"]}
+	for _, s := range changed {
+		next.replace(s)
+	}
+	return &next
+}
+
+// replace puts s in place of its service's snapshot, copying the branch and bucket that v still shares with its
+// predecessor.
+func (v *View) replace(s *Snapshot) {
+	h := hash(s.Service)
+	var b branch
+	if old := v.branches[high(h)]; old != nil {
+		b = *old
+	}
+	bucket := b[low(h)]
+	i, found := bucket.search(s.Service)
+	if found {
+		v.count(bucket[i], -1)
+		bucket = slices.Concat(bucket[:i], bucket[i+1:])
+	}
+	if len(s.Instances) > 0 {
+		v.count(s, +1)
+		bucket = slices.Insert(slices.Clone(bucket), i, s)
+	}
+	b[low(h)] = bucket
+	v.branches[high(h)] = &b
+}
+
+// count adds a snapshot to the totals, or takes it off with a sign of -1.
+func (v *View) count(s *Snapshot, sign int) {
+	v.services += sign
+	v.instances += sign * len(s.Instances)
+	if s.Answered() {
+		_, proto := dnssd.CutService(string(s.Service))
+		v.answered[proto] += sign
+	}
+}
+
+func (b bucket) search(service Service) (int, bool) {
+	return slices.BinarySearchFunc(b, service, func(s *Snapshot, service Service) int { return cmp.Compare(s.Service, service) })
+}
+
+func hash(service Service) uint32 {
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, string(service))
+	return h.Sum32()
+}
+
+func high(h uint32) uint32 { return h >> 16 % fanout }
+
+func low(h uint32) uint32 { return h % fanout }
