@@ -2,8 +2,6 @@ package store
 
 import (
 	"cmp"
-	"hash/fnv"
-	"io"
 	"iter"
 	"slices"
 
@@ -43,11 +41,12 @@ func (v *View) Answered(proto string) int { return v.answered[proto] }
 
 // Service returns the snapshot of one service, nil where it has no live instance.
 func (v *View) Service(service Service) *Snapshot {
-	b := v.branches[high(hash(service))]
+	h := hash(service)
+	b := v.branches[high(h)]
 	if b == nil {
 		return nil
 	}
-	bucket := b[low(hash(service))]
+	bucket := b[low(h)]
 	if i, ok := bucket.search(service); ok {
 		return bucket[i]
 	}
@@ -124,10 +123,13 @@ func (b bucket) search(service Service) (int, bool) {
 	return slices.BinarySearchFunc(b, service, func(s *Snapshot, service Service) int { return cmp.Compare(s.Service, service) })
 }
 
+// hash is FNV-1a: a registrar who makes services collide slows its own registrations down, and nothing else.
 func hash(service Service) uint32 {
-	h := fnv.New32a()
-	_, _ = io.WriteString(h, string(service))
-	return h.Sum32()
+	h := uint32(2166136261)
+	for i := range len(service) {
+		h = (h ^ uint32(service[i])) * 16777619
+	}
+	return h
 }
 
 func high(h uint32) uint32 { return h >> 16 % fanout }
