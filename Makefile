@@ -1,0 +1,40 @@
+# dnsreg: `make run` starts a server, `make test` installs what the tests need and runs them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -X main.version=$(VERSION)
+TOOL     := go tool -modfile=tools/go.mod
+FUZZTIME ?= 1m
+
+.PHONY: help build run test check deps fuzz bench clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+build: ## build bin/dnsreg
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/dnsreg ./cmd/dnsreg
+
+run: build ## serve with the embedded store: DNS on 127.0.0.1:8053, HTTP on 127.0.0.1:8054
+	exec bin/dnsreg serve
+
+deps: ## install the Debian packages that the tests drive, or name what is missing
+	scripts/test-deps
+
+check: ## vet, staticcheck and formatting
+	go vet ./...
+	$(TOOL) staticcheck ./...
+	@unformatted=$$($(TOOL) gofumpt -l .); [ -z "$$unformatted" ] || { echo "gofumpt would change: $$unformatted" >&2; exit 1; }
+
+test: deps check ## deps, check and every test with the race detector
+	go test -race -count=1 -timeout 15m ./...
+
+fuzz: ## fuzz every parser of outside bytes, FUZZTIME (1m) each
+	scripts/fuzz $(FUZZTIME)
+
+bench: ## run the benchmarks of every package
+	go test -run '^$$' -bench . -benchmem ./...
+
+clean: ## remove what the targets made
+	rm -rf bin
