@@ -1,0 +1,75 @@
+package configs
+
+import (
+	"net"
+	"net/netip"
+
+	"github.com/dnsreg/dnsreg/internal/dnssd"
+)
+
+// Validate checks a configuration, however it was made. Its error is an [*Error] that lists every key in the wrong.
+func (c Config) Validate() error {
+	var wrong problems
+	for _, f := range fields() {
+		scratch := c
+		wrong.report(f.Name, "", f.set(&scratch, f.text(&c)))
+	}
+	return append(wrong, c.crossCheck(func(string) string { return "" })...).err()
+}
+
+// crossCheck checks the rules that concern more than one value; source says where a key's value comes from.
+func (c Config) crossCheck(source func(key string) string) problems {
+	var p problems
+	require := func(ok bool, key, value, rule string) {
+		if !ok {
+			p.report(key, source(key), []fault{{value: value, rule: rule}})
+		}
+	}
+	require(len(c.DNS.Listen) > 0, "dns.listen", "", "must have at least one address")
+	require(len(c.HTTP.Listen) > 0, "http.listen", "", "must have at least one address")
+	require(c.Auth.Mode != AuthTokens || c.Auth.Tokens != "", "auth.tokens", "", "must name a file where auth.mode is tokens")
+	require(c.Auth.Mode != AuthNone || c.Auth.Tokens == "", "auth.tokens", c.Auth.Tokens, "must be empty where auth.mode is none")
+	for _, address := range c.HTTP.Listen {
+		ok := c.Auth.Mode != AuthAuto || c.Auth.Tokens != "" || isLoopback(address)
+		require(ok, "http.listen", address, "must be a loopback address unless auth.tokens is set or auth.mode is none")
+	}
+	c.checkNameServers(require)
+	return p
+}
+
+// checkNameServers checks that each name server can be found: addresses are ours to give exactly for those in the zone.
+func (c Config) checkNameServers(require func(ok bool, key, value, rule string)) {
+	zone, err := dnssd.ParseZone(c.Zone.Name)
+	if err != nil {
+		return
+	}
+	seen := make(map[string]bool)
+	for _, ns := range c.Zone.NameServers {
+		name := ns.FullName(zone)
+		inside := dnssd.InZone(zone, name)
+		text := formatNameServer(ns)
+		require(!inside || len(ns.Addresses) > 0, "zone.nameservers", text, "must have addresses, being in the zone")
+		require(inside || len(ns.Addresses) == 0, "zone.nameservers", text, "must have no addresses, being outside of the zone")
+		require(!seen[name], "zone.nameservers", text, "must not name a server twice")
+		seen[name] = true
+	}
+}
+
+// FullName returns the server's name with the dot at its end, in small letters; zone is canonical.
+func (ns NameServer) FullName(zone string) string {
+	name := dnssd.Fold(ns.Name)
+	if dnssd.IsExternal(name) {
+		return name
+	}
+	return name + "." + zone
+}
+
+// isLoopback reports whether only this machine can reach an address that passed listenKind.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
+}

@@ -1,0 +1,96 @@
+// Package configs is what can be configured: plain structs, their defaults, and how a configuration is put together
+// from a YAML file, environment variables and flags.
+//
+// One table, see [Keys], holds every key with its type and its place in [Config]; flags, variables, the file, the
+// printed form and the reference in docs/configuration.md all follow it. A key "a.b_c" is the flag --a-b-c, then the
+// variable DNSREG_A_B_C, then a.b_c in the file, then the default: the first that is there wins. A list is the form
+// "one,two" everywhere, and in the file a YAML list too.
+//
+// Nothing here is read again after [Flags.Load], and nothing here starts anything.
+package configs
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Config is a whole configuration. The zero value is not useful, see [Default].
+type Config struct {
+	DNS   DNS
+	Zone  Zone
+	Store Store
+	HTTP  HTTP
+	Auth  Auth
+	Log   Log
+}
+
+// DNS configures the DNS server.
+type DNS struct {
+	Listen      []string      // host:port of UDP and TCP; port 0 takes a free one
+	TTL         time.Duration // greatest TTL of instance records, in whole seconds
+	NegativeTTL time.Duration // TTL of "there is no such name", in whole seconds
+}
+
+// Zone configures the zone that is served.
+type Zone struct {
+	Name        string       // with or without the dot at its end
+	NameServers []NameServer // none: ns1 in the zone, with the addresses that DNS listens on
+	Mailbox     string       // of the SOA's RNAME, "hostmaster@example.net"; empty: hostmaster in the zone
+	StrictNames bool         // refuse service names over 15 letters (RFC 6335 section 5.1)
+}
+
+// NameServer is one name server of the zone.
+type NameServer struct {
+	Name      string       // "ns1" in the zone, "ns1.example.net." outside of it
+	Addresses []netip.Addr // of a server in the zone; none for one outside
+}
+
+// Store configures where leases are kept.
+type Store struct {
+	URL          string // "memory:"
+	MaxInstances int    // live instances at most
+}
+
+// HTTP configures the HTTP endpoint.
+type HTTP struct {
+	Listen         []string       // host:port; port 0 takes a free one
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+}
+
+// The values of Auth.Mode.
+const (
+	AuthAuto   = "auto"   // by tokens if there is a token file, else open, which only a loopback address may be
+	AuthTokens = "tokens" // by tokens
+	AuthNone   = "none"   // open, on whatever address
+)
+
+// Auth configures who may use the HTTP endpoint.
+type Auth struct {
+	Mode   string // AuthAuto, AuthTokens or AuthNone
+	Tokens string // path of the token file
+}
+
+// The values of Log.Format.
+const (
+	LogText = "text"
+	LogJSON = "json"
+)
+
+// Log configures what is written to standard error.
+type Log struct {
+	Level  slog.Level
+	Format string // LogText or LogJSON
+}
+
+// Default returns the configuration of a server that was told nothing: one machine, nothing beyond loopback.
+func Default() Config {
+	return Config{
+		DNS:   DNS{Listen: []string{"127.0.0.1:8053"}, TTL: 5 * time.Second, NegativeTTL: 5 * time.Second},
+		Zone:  Zone{Name: "svc.internal"},
+		Store: Store{URL: "memory:", MaxInstances: 1_000_000},
+		HTTP:  HTTP{Listen: []string{"127.0.0.1:8054"}},
+		Auth:  Auth{Mode: AuthAuto},
+		Log:   Log{Level: slog.LevelInfo, Format: LogText},
+	}
+}

@@ -1,0 +1,146 @@
+package configs_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dnsreg/dnsreg/configs"
+)
+
+func printed(t testing.TB, e *configs.Effective) string {
+	t.Helper()
+	var b strings.Builder
+	if err := e.Print(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestPrint(t *testing.T) {
+	t.Setenv("DNSREG_LOG_FORMAT", "json")
+	got := printed(t, mustLoad(t, "--zone", "svc.test", "--zone-nameservers", "ns1=192.0.2.1,::1;ns.example.net."))
+	want := `dns:
+  listen: # default
+    - 127.0.0.1:8053
+  ttl: 5s # default
+  negative_ttl: 5s # default
+zone:
+  name: svc.test # --zone-name
+  nameservers: # --zone-nameservers
+    - name: ns1
+      addresses: [192.0.2.1, '::1']
+    - name: ns.example.net.
+      addresses: []
+  mailbox: "" # default
+  strict_names: false # default
+store:
+  url: 'memory:' # default
+  max_instances: 1000000 # default
+http:
+  listen: # default
+    - 127.0.0.1:8054
+  trusted_proxies: [] # default
+auth:
+  mode: auto # default
+  tokens: "" # default
+log:
+  level: info # default
+  format: json # DNSREG_LOG_FORMAT
+`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("printed (-want +got):\n%s", diff)
+	}
+}
+
+func TestPrintedLoadsAsTheSame(t *testing.T) {
+	for _, text := range []string{"", everyKey} {
+		first, err := loadFile(t, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := loadFile(t, printed(t, first))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(first.Config, again.Config, comparable); diff != "" {
+			t.Errorf("loaded again (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestExamplesLoad(t *testing.T) {
+	examples, err := filepath.Glob("examples/*.yaml")
+	if err != nil || len(examples) < 2 {
+		t.Fatalf("examples: %v, %v", examples, err)
+	}
+	for _, example := range examples {
+		if _, err := load(t, "--config", example); err != nil {
+			t.Errorf("%s: %v", example, err)
+		}
+	}
+}
+
+func TestProductionExampleShowsEveryKey(t *testing.T) {
+	e := mustLoad(t, "--config", "examples/production.yaml")
+	for _, key := range configs.Keys() {
+		if !strings.HasPrefix(e.Source(key.Name), "examples/production.yaml:") {
+			t.Errorf("%s comes from %s", key.Name, e.Source(key.Name))
+		}
+	}
+}
+
+// TestReference holds the table of docs/configuration.md against the keys. With -update it writes the table.
+func TestReference(t *testing.T) {
+	const path, begin, end = "../docs/configuration.md", "<!-- keys -->\n", "<!-- /keys -->\n"
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(data), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no place for the keys", path)
+	}
+	want := before + begin + reference() + end + after
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, string(data)); diff != "" {
+		t.Errorf("%s is not what the keys say; go test ./configs -update writes it (-want +got):\n%s", path, diff)
+	}
+}
+
+// reference returns the keys as a table in Markdown.
+func reference() string {
+	var b strings.Builder
+	b.WriteString("| key | flag | type | default | meaning |\n| --- | --- | --- | --- | --- |\n")
+	for _, k := range configs.Keys() {
+		kind, flag, preset := k.Type, "`--"+k.Flag()+"`", ""
+		if len(k.Values) > 0 {
+			kind = strings.Join(k.Values, ", ")
+		}
+		if k.Alias != "" {
+			flag += ", `--" + k.Alias + "`"
+		}
+		if k.Default != "" {
+			preset = "`" + k.Default + "`"
+		}
+		b.WriteString("| " + strings.Join([]string{"`" + k.Name + "`", flag, kind, preset, k.Usage}, " | ") + " |\n")
+	}
+	return b.String()
+}
+
+func TestVariables(t *testing.T) {
+	for _, k := range configs.Keys() {
+		if k.Name == "dns.negative_ttl" && (k.Flag() != "dns-negative-ttl" || k.Env() != "DNSREG_DNS_NEGATIVE_TTL") {
+			t.Errorf("%s is --%s and %s", k.Name, k.Flag(), k.Env())
+		}
+	}
+}
