@@ -1,0 +1,164 @@
+package resolverclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/dnsreg/dnsreg/internal/dnssd"
+)
+
+// Config says whom a [Client] asks and how long it believes what it hears. The zero value asks the servers of
+// /etc/resolv.conf for absolute names.
+type Config struct {
+	// Servers are the DNS servers as host:port, asked in this order; one that failed is asked after the others for 10 s.
+	// Empty means the nameserver lines of ResolvConf, port 53.
+	Servers []string
+	// ResolvConf is the file that names the servers where Servers is empty. Default /etc/resolv.conf. Its options and
+	// search domains are not used.
+	ResolvConf string
+	// Zone is what "web" and "_web._tcp" are looked up in: _web._tcp.<Zone>. Without it names must be absolute.
+	Zone string
+
+	// Timeout is how long one server may take for one reply. Default 1 s.
+	Timeout time.Duration
+	// Attempts is how often every server is asked before a lookup fails. Default 2.
+	Attempts int
+	// LookupTimeout bounds a lookup with all its queries, those for addresses included. Default 10 s.
+	LookupTimeout time.Duration
+
+	// MaxEntries bounds the number of services whose answers are kept; the one unused longest makes room. Default 1024.
+	MaxEntries int
+	// MinTTL and MaxTTL bound the TTL of an answer from both sides: records with TTL 0 are kept for MinTTL.
+	// Defaults 1 s and 1 h.
+	MinTTL, MaxTTL time.Duration
+	// NegativeTTL is the longest that "not found" is believed, whatever the zone says. Default 5 s.
+	NegativeTTL time.Duration
+	// MaxStale is how long after its TTL the last good answer stays in use while every server fails. Default 10 min,
+	// negative means not at all.
+	MaxStale time.Duration
+	// Idle is how long after its last use an answer is still renewed. Default 1 min.
+	Idle time.Duration
+
+	// Strategy is the one that Do uses. Default WeightedRandom.
+	Strategy Strategy
+	// Tries is how many instances Do calls at most. Default 3.
+	Tries int
+	// Retry reports whether Do may call another instance after this error of the function. Default [IsConnectError].
+	Retry func(error) bool
+
+	// Dial opens the connections to servers, "udp" or "tcp". Default net.Dialer. For tests and proxies.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Logger hears of answers that become stale and that recover. Default: nobody.
+	Logger *slog.Logger
+}
+
+// withDefaults fills in what was left at zero.
+func (c Config) withDefaults() Config {
+	orDefault(&c.ResolvConf, "/etc/resolv.conf")
+	orDefault(&c.Timeout, time.Second)
+	orDefault(&c.Attempts, 2)
+	orDefault(&c.LookupTimeout, 10*time.Second)
+	orDefault(&c.MaxEntries, 1024)
+	orDefault(&c.MinTTL, time.Second)
+	orDefault(&c.MaxTTL, max(time.Hour, c.MinTTL))
+	orDefault(&c.NegativeTTL, 5*time.Second)
+	orDefault(&c.MaxStale, 10*time.Minute)
+	orDefault(&c.Idle, time.Minute)
+	orDefault(&c.Tries, 3)
+	orDefault(&c.Logger, slog.New(slog.DiscardHandler))
+	if c.Retry == nil {
+		c.Retry = IsConnectError
+	}
+	if c.Dial == nil {
+		c.Dial = new(net.Dialer).DialContext
+	}
+	return c
+}
+
+func orDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// check returns an error for every field that is wrong. The defaults have been filled in.
+func (c Config) check() error {
+	var errs []error
+	bad := func(field string, value any, rule string) {
+		errs = append(errs, fmt.Errorf("%s %v: %s", field, value, rule))
+	}
+	for _, s := range c.Servers {
+		if !isHostPort(s) {
+			bad("Servers", strconv.Quote(s), "must be host:port with a port from 1 to 65535")
+		}
+	}
+	for _, f := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"Timeout", c.Timeout}, {"LookupTimeout", c.LookupTimeout}, {"MinTTL", c.MinTTL},
+		{"NegativeTTL", c.NegativeTTL}, {"Idle", c.Idle},
+	} {
+		if f.value < 0 {
+			bad(f.name, f.value, "must not be negative")
+		}
+	}
+	for _, f := range []struct {
+		name  string
+		value int
+	}{{"Attempts", c.Attempts}, {"MaxEntries", c.MaxEntries}, {"Tries", c.Tries}} {
+		if f.value < 1 {
+			bad(f.name, f.value, "must be at least 1")
+		}
+	}
+	if c.MaxTTL < c.MinTTL {
+		bad("MaxTTL", c.MaxTTL, "must be at least MinTTL")
+	}
+	if !c.Strategy.valid() {
+		bad("Strategy", int(c.Strategy), "is not a strategy")
+	}
+	return errors.Join(errs...)
+}
+
+func isHostPort(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	n, perr := strconv.ParseUint(port, 10, 16)
+	return err == nil && perr == nil && host != "" && n > 0
+}
+
+// parseZone returns the canonical zone, or nothing where none is configured.
+func parseZone(zone string) (string, error) {
+	if zone == "" {
+		return "", nil
+	}
+	canonical, err := dnssd.ParseZone(zone)
+	if err != nil {
+		return "", fmt.Errorf("%s %q: %w", "Zone", zone, err)
+	}
+	return canonical, nil
+}
+
+// systemServers reads the nameserver lines of a resolv.conf(5). A file without any means this host, as it does for the
+// C library.
+func systemServers(path string) ([]string, error) {
+	conf, err := dns.ClientConfigFromFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s %q: read servers: %w", "ResolvConf", path, err)
+	}
+	if len(conf.Servers) == 0 {
+		return []string{"127.0.0.1:53"}, nil
+	}
+	servers := make([]string, len(conf.Servers))
+	for i, host := range conf.Servers {
+		servers[i] = net.JoinHostPort(host, "53")
+	}
+	return servers, nil
+}

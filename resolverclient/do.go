@@ -1,0 +1,94 @@
+package resolverclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"syscall"
+)
+
+// rePicks is how often Do lets the strategy choose again when it chose an instance that was tried.
+const rePicks = 4
+
+// Do calls f with an instance of the service and, where f fails with an error that [Config.Retry] lets pass, with
+// another, never the same one twice, until one call succeeds, [Config.Tries] are used up, the instances are, or ctx
+// ends. The first is chosen by [Config.Strategy]; instances of a higher priority number come after all others.
+//
+// It returns nil or, joined, the error of each call; where no instance was found, the error of [Balancer.Pick].
+func (c *Client) Do(ctx context.Context, service string, f func(context.Context, Endpoint) error) error {
+	e, err := c.entry(service)
+	if err != nil {
+		return err
+	}
+	e.balancerOnce.Do(func() { e.balancer = newBalancer(e, c.cfg.Strategy) })
+	return e.balancer.Do(ctx, f)
+}
+
+// Do is [Client.Do] with the strategy of this balancer.
+func (b *Balancer) Do(ctx context.Context, f func(context.Context, Endpoint) error) error {
+	t, err := b.current(ctx)
+	if err != nil {
+		return err
+	}
+	var room [4]*node
+	tried := room[:0]
+	var errs []error
+	for range b.entry.client.cfg.Tries {
+		n := t.untried(tried)
+		if n == nil {
+			break
+		}
+		tried = append(tried, n)
+		err := n.call(ctx, f)
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", n.endpoint.HostPort(), err))
+		if ctx.Err() != nil || !b.entry.client.cfg.Retry(err) {
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// call runs f on the instance, and counts it as ended even where f panics.
+func (n *node) call(ctx context.Context, f func(context.Context, Endpoint) error) (err error) {
+	p := n.picked()
+	defer func() { p.Done(err) }()
+	return f(ctx, p.Endpoint)
+}
+
+// untried returns the next instance for a call that failed on those tried: the strategy's choice where it finds one in
+// a few picks, else any that is left, of the lowest priority first; nil where none is left.
+func (t *table) untried(tried []*node) *node {
+	if len(tried) < len(t.classes[0]) {
+		for range rePicks {
+			n := t.classes[0][t.picker.pick()]
+			if !slices.Contains(tried, n) {
+				return n
+			}
+		}
+	}
+	for _, class := range t.classes {
+		first := rand.IntN(len(class))
+		for i := range class {
+			if n := class[(first+i)%len(class)]; !slices.Contains(tried, n) {
+				return n
+			}
+		}
+	}
+	return nil
+}
+
+// IsConnectError reports whether err says that no connection came about, so that nothing was sent and another instance
+// may be called without the risk of doing a thing twice: an error of dialling, refusal and no route included.
+func IsConnectError(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return true
+	}
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) ||
+		errors.Is(err, syscall.ENETUNREACH)
+}

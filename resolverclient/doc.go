@@ -1,0 +1,31 @@
+// Package resolverclient finds the instances of a service by DNS SRV records alone and chooses one of them.
+//
+// It works with any server that answers SRV (RFC 2782): dnsreg, Consul, CoreDNS, a Kubernetes headless service or a
+// zone file. A [Client] asks the servers of /etc/resolv.conf, or those it is given, and keeps what it learnt for as
+// long as the records' TTL says:
+//
+//	client, err := resolverclient.New(resolverclient.Config{Zone: "svc.internal"})
+//	…
+//	defer client.Close()
+//	err = client.Do(ctx, "web", func(ctx context.Context, e resolverclient.Endpoint) error {
+//		conn, err := dialer.DialContext(ctx, "tcp", e.HostPort())
+//		…
+//	})
+//
+// [Client.Lookup] returns the endpoints of a service in the order of RFC 2782. A [Balancer] picks one of them at a time
+// by a [Strategy]; its Pick neither waits nor allocates while the answer is fresh. [Client.Do] picks, calls and goes on
+// to the next instance where that is safe. Endpoints of a higher priority number are used only while those of the lower
+// ones are unusable.
+//
+// # Freshness
+//
+// An answer in use is asked for again before its TTL ends, in the background, so that no call waits; many callers share
+// one lookup. While every server fails the last good answer stays in use for [Config.MaxStale] and says so
+// ([Answer.Stale]). "There is no such service" ([ErrNotFound]) is an answer, not a failure: it ends the use of the old
+// endpoints at once, and is itself kept for a short time only.
+//
+// # Goroutines
+//
+// New starts nothing. Lookups run in goroutines and on timers of the Client, which [Client.Close] ends and waits for.
+// Every method may be called by any number of goroutines.
+package resolverclient

@@ -1,0 +1,252 @@
+package resolverclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// failureTTL is how long a failed lookup is not repeated (RFC 9520 section 3.2), and the first pause of a row.
+	failureTTL = time.Second
+	// maxBackoff is the longest pause between lookups while they fail.
+	maxBackoff = 10 * time.Second
+	// minNegativeTTL is how long a negative answer holds that has a TTL of 0 or none.
+	minNegativeTTL = time.Second
+)
+
+// state is what is known of a name: immutable, replaced as a whole.
+//
+//	set  err   meaning
+//	yes  nil   fresh
+//	yes  set   stale: err says why
+//	nil  set   no such service, or no lookup has succeeded
+//	nil  nil   never asked
+type state struct {
+	set     *set
+	err     error
+	expires time.Time // end of the TTL of set
+	lapsed  bool      // the next caller waits for a lookup first
+}
+
+// entry is the cached answer of one name. The fast path loads its state and nothing else; timers and lookups replace
+// it. A timer runs only while the entry is in use.
+type entry struct {
+	client *Client
+	name   string
+	state  atomic.Pointer[state]
+	used   atomic.Bool // since the timer looked last
+	flight singleflight.Group
+
+	mu       sync.Mutex // guards what follows, and writing state
+	timer    *time.Timer
+	lastUsed time.Time
+	failures int // lookups in a row that got no answer
+
+	balancerOnce sync.Once
+	balancer     *Balancer // of Client.Do
+}
+
+func newEntry(c *Client, name string) *entry {
+	e := &entry{client: c, name: name, lastUsed: time.Now()}
+	e.state.Store(&state{lapsed: true})
+	return e
+}
+
+// touch notes that the entry is in use. The load keeps the line shared between processors.
+func (e *entry) touch() {
+	if !e.used.Load() {
+		e.used.Store(true)
+	}
+}
+
+// current returns the state to answer from: what is known where that holds, else what a lookup brings. The set is nil
+// only together with an error.
+func (e *entry) current(ctx context.Context) (*state, error) {
+	e.touch()
+	s := e.state.Load()
+	if s.lapsed {
+		var err error
+		if s, err = e.await(ctx); err != nil {
+			return nil, fmt.Errorf("lookup SRV %s: %w", e.name, err)
+		}
+	}
+	if s.set == nil {
+		return nil, s.err
+	}
+	return s, nil
+}
+
+// await joins or starts a lookup and returns the state after it. Where an old answer may be used instead, it waits no
+// longer than one server's timeout (RFC 8767 section 5).
+func (e *entry) await(ctx context.Context) (*state, error) {
+	landed := e.refresh()
+	var patience <-chan time.Time
+	old := e.state.Load()
+	if old.set != nil && time.Now().Before(e.staleUntil(old)) {
+		timer := time.NewTimer(e.client.cfg.Timeout)
+		defer timer.Stop()
+		patience = timer.C
+	}
+	select {
+	case r := <-landed:
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return e.state.Load(), nil
+	case <-patience:
+		return e.overdue(old), nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// overdue puts an old answer to use while its lookup goes on, so that nobody else waits for it.
+func (e *entry) overdue(old *state) *state {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.state.Load() == old {
+		e.state.Store(&state{set: old.set, err: errOverdue, expires: old.expires})
+	}
+	return e.state.Load()
+}
+
+// refresh starts a lookup, or joins the one under way. Its only error is [ErrClosed].
+func (e *entry) refresh() <-chan singleflight.Result {
+	return e.flight.DoChan("", func() (any, error) {
+		if !e.client.begin() {
+			return nil, ErrClosed
+		}
+		defer e.client.running.Done()
+		set, err := e.client.lookup(e.client.ctx, e.name)
+		if e.client.ctx.Err() != nil {
+			return nil, ErrClosed
+		}
+		e.update(set, err, time.Now())
+		return nil, nil
+	})
+}
+
+// update takes the outcome of a lookup.
+func (e *entry) update(set *set, err error, now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var no *negative
+	switch {
+	case err == nil:
+		e.good(set, now)
+	case errors.As(err, &no):
+		e.failures = 0
+		e.put(&state{err: err}, max(minNegativeTTL, min(no.ttl, e.client.cfg.NegativeTTL)))
+	default:
+		e.failed(err, now)
+	}
+}
+
+func (e *entry) good(set *set, now time.Time) {
+	old := e.state.Load()
+	if e.failures > 0 && old.err != nil {
+		e.client.cfg.Logger.Info("resolver answers again", slog.String("name", e.name))
+	}
+	e.failures = 0
+	if old.set != nil && old.set.equal(set) {
+		set = old.set // balancers rebuild on a new pointer only
+	}
+	ttl := min(max(set.ttl, e.client.cfg.MinTTL), e.client.cfg.MaxTTL)
+	e.put(&state{set: set, expires: now.Add(ttl)}, renewAfter(ttl))
+}
+
+// renewAfter is when to ask again: with a tenth to a quarter of the TTL left, so that clients that asked together do
+// not go on together.
+func renewAfter(ttl time.Duration) time.Duration {
+	return ttl*3/4 + time.Duration(rand.Int64N(int64(ttl)*15/100+1))
+}
+
+// failed keeps the last good answer: as it is until its TTL ends, as a stale one until MaxStale is over.
+func (e *entry) failed(err error, now time.Time) {
+	old := e.state.Load()
+	pause := min(failureTTL<<min(e.failures, 4), maxBackoff)
+	e.failures++
+	until := e.staleUntil(old)
+	switch {
+	case old.set == nil || !now.Before(until):
+		e.put(&state{err: err}, failureTTL)
+	case now.Before(old.expires):
+		e.put(&state{set: old.set, expires: old.expires}, min(pause, old.expires.Sub(now)))
+	default:
+		if old.err == nil || errors.Is(old.err, errOverdue) {
+			e.client.cfg.Logger.Warn("stale answer in use", slog.String("name", e.name), slog.Any("error", err))
+		}
+		e.put(&state{set: old.set, err: err, expires: old.expires}, min(pause, until.Sub(now)))
+	}
+}
+
+func (e *entry) staleUntil(s *state) time.Time { return s.expires.Add(max(0, e.client.cfg.MaxStale)) }
+
+// put publishes a state and looks at it again after a while. e.mu is held.
+func (e *entry) put(s *state, again time.Duration) {
+	e.state.Store(s)
+	if e.timer == nil {
+		e.timer = time.AfterFunc(again, e.tick)
+		return
+	}
+	e.timer.Reset(again)
+}
+
+// close makes every later use fail with [ErrClosed].
+func (e *entry) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.timer != nil {
+		e.timer.Stop()
+	}
+	e.state.Store(&state{err: ErrClosed})
+}
+
+// tick is the timer: it renews what is in use and lets lapse what is not.
+func (e *entry) tick() {
+	if e.client.ctx.Err() != nil {
+		e.close()
+		return
+	}
+	if e.age(time.Now()) {
+		e.refresh()
+	}
+}
+
+// age moves the state on as time has passed and reports whether to look up again.
+func (e *entry) age(now time.Time) (renew bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.state.Load()
+	if e.used.Swap(false) {
+		e.lastUsed = now
+	}
+	busy := now.Sub(e.lastUsed) < e.client.cfg.Idle
+	switch {
+	case s.set == nil: // its time is over, and waiting callers shall see the truth
+		e.state.Store(&state{lapsed: true})
+		return false
+	case s.err == nil && now.Before(s.expires):
+		e.timer.Reset(s.expires.Sub(now))
+		return busy
+	case !busy:
+		e.state.Store(&state{set: s.set, err: s.err, expires: s.expires, lapsed: true})
+		return false
+	case now.Before(e.staleUntil(s)):
+		if s.err == nil {
+			e.state.Store(&state{set: s.set, err: errOverdue, expires: s.expires})
+		}
+		e.timer.Reset(e.staleUntil(s).Sub(now))
+		return true
+	}
+	e.state.Store(&state{lapsed: true})
+	return false
+}

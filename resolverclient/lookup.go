@@ -1,0 +1,149 @@
+package resolverclient
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// maxAliases bounds a chain of CNAMEs over several queries.
+	maxAliases = 8
+	// maxTTL is the greatest TTL, in seconds (RFC 2181 section 8).
+	maxTTL = 1<<31 - 1
+)
+
+// answer is what one question came to: the records of its type, or none.
+type answer struct {
+	records []dns.RR
+	ttl     uint32 // least of the records and the aliases that led to them
+	reply   *dns.Msg
+}
+
+// ask resolves a question, following aliases within a reply and, where the server stops at one, by further queries.
+func (c *Client) ask(ctx context.Context, q question) (answer, error) {
+	a := answer{ttl: maxTTL}
+	for range maxAliases {
+		reply, err := c.query(ctx, q)
+		if err != nil {
+			return answer{}, err
+		}
+		a.reply = reply
+		owner := followAliases(reply.Answer, q.name, &a.ttl)
+		for _, rr := range reply.Answer {
+			if isOf(rr, owner, q.kind) {
+				a.records = append(a.records, rr)
+				a.ttl = min(a.ttl, ttlOf(rr))
+			}
+		}
+		if len(a.records) > 0 || owner == q.name || reply.Rcode != dns.RcodeSuccess || hasSOA(reply) {
+			return a, nil
+		}
+		q.name = owner
+	}
+	return answer{}, fmt.Errorf("lookup %v: more than %d aliases in a row", q, maxAliases)
+}
+
+// followAliases returns the name at the end of the chain of CNAMEs that starts at name, and lowers ttl to theirs.
+func followAliases(records []dns.RR, name string, ttl *uint32) string {
+	for range maxAliases {
+		i := slices.IndexFunc(records, func(rr dns.RR) bool { return isOf(rr, name, dns.TypeCNAME) })
+		if i < 0 {
+			break
+		}
+		alias := records[i].(*dns.CNAME)
+		name = dns.CanonicalName(alias.Target)
+		*ttl = min(*ttl, ttlOf(alias))
+	}
+	return name
+}
+
+// isOf reports whether a record with data belongs to a name and has a type, in class IN.
+func isOf(rr dns.RR, name string, kind uint16) bool {
+	h := rr.Header()
+	return h.Rrtype == kind && h.Class == dns.ClassINET && h.Rdlength > 0 && dns.CanonicalName(h.Name) == name
+}
+
+// ttlOf returns a record's TTL; one with the top bit set counts as 0 (RFC 2181 section 8).
+func ttlOf(rr dns.RR) uint32 {
+	if ttl := rr.Header().Ttl; ttl <= maxTTL {
+		return ttl
+	}
+	return 0
+}
+
+func hasSOA(reply *dns.Msg) bool {
+	return slices.ContainsFunc(reply.Ns, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeSOA })
+}
+
+// lookup asks for the SRV records of name and the addresses of their targets. It fails with a *negative where there
+// are none, and otherwise where no server answers or no target's addresses can be learnt.
+func (c *Client) lookup(ctx context.Context, name string) (*set, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.LookupTimeout)
+	defer cancel()
+	a, err := c.ask(ctx, question{name, dns.TypeSRV})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(a.records) == 0:
+		return nil, &negative{name, ErrNotFound, negativeText(a.reply), negativeTTL(a.reply)}
+	case !slices.ContainsFunc(a.records, func(rr dns.RR) bool { return rr.(*dns.SRV).Target != "." }):
+		return nil, &negative{name, ErrNotOffered, `the target is "."`, seconds(a.ttl)}
+	}
+	a.records = slices.DeleteFunc(a.records, func(rr dns.RR) bool { return rr.(*dns.SRV).Target == "." })
+	hosts := make(map[string]*host)
+	for _, rr := range a.records {
+		hosts[dns.CanonicalName(rr.(*dns.SRV).Target)] = &host{ttl: a.ttl}
+	}
+	takeAdditional(hosts, a.reply.Extra)
+	if err := c.askAddresses(ctx, hosts); err != nil {
+		return nil, err
+	}
+	return newSet(a, hosts), nil
+}
+
+// newSet makes the endpoints of SRV records and what is known of their targets. Of records with the same target and
+// port the one with the lowest priority counts.
+func newSet(a answer, hosts map[string]*host) *set {
+	s := &set{ttl: seconds(a.ttl)}
+	for _, rr := range a.records {
+		srv := rr.(*dns.SRV)
+		target := dns.CanonicalName(srv.Target)
+		h := hosts[target]
+		s.ttl = min(s.ttl, seconds(h.ttl))
+		s.endpoints = append(s.endpoints, Endpoint{
+			Target: target, Port: srv.Port, Priority: srv.Priority, Weight: srv.Weight, Addresses: h.addresses,
+		})
+	}
+	slices.SortStableFunc(s.endpoints, compareEndpoints)
+	seen := make(map[hostPort]bool, len(s.endpoints))
+	s.endpoints = slices.DeleteFunc(s.endpoints, func(e Endpoint) bool {
+		again := seen[e.key()]
+		seen[e.key()] = true
+		return again
+	})
+	return s
+}
+
+// negativeText says which of the two kinds of "no" a reply is.
+func negativeText(reply *dns.Msg) string {
+	if reply.Rcode == dns.RcodeNameError {
+		return "NXDOMAIN"
+	}
+	return "NODATA"
+}
+
+// negativeTTL is how long a negative reply holds (RFC 2308 section 5); without a SOA it does not say.
+func negativeTTL(reply *dns.Msg) time.Duration {
+	for _, rr := range reply.Ns {
+		if soa, ok := rr.(*dns.SOA); ok {
+			return seconds(min(ttlOf(soa), soa.Minttl, maxTTL))
+		}
+	}
+	return 0
+}
+
+func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second }
