@@ -1,0 +1,132 @@
+package dnsserver
+
+import (
+	"github.com/miekg/dns"
+
+	"github.com/dnsreg/dnsreg/store"
+)
+
+// Transport is how a query came, which decides how large its reply may be.
+type Transport uint8
+
+const (
+	// UDP replies keep to the size that the client names and Config.MaxUDPSize allows, and to 512 octets without EDNS.
+	UDP Transport = iota
+	// TCP replies may take 65535 octets.
+	TCP
+)
+
+// String returns the transport in small letters.
+func (t Transport) String() string {
+	if t == UDP {
+		return "udp"
+	}
+	return "tcp"
+}
+
+// Answer appends the reply to msg to buf and returns the extended buffer, or buf as it is where the message deserves
+// no reply. It is a function of its arguments and the source's current view: it needs no socket, never waits and may be
+// called from any number of goroutines. It keeps neither slice.
+func (s *Server) Answer(msg, buf []byte, transport Transport) []byte {
+	var q query
+	if !q.parse(msg) {
+		s.stats.dropped.Add(1)
+		return buf
+	}
+	r := s.begin(&q, buf, transport)
+	s.respond(&q, &r)
+	s.stats.count(transport, &r)
+	return r.finish()
+}
+
+// respond decides between an error and an answer from the zone.
+func (s *Server) respond(q *query, r *reply) {
+	depth, inZone := s.zone.contains(q)
+	switch {
+	case q.opcode != dns.OpcodeQuery:
+		r.rcode = dns.RcodeNotImplemented
+	case q.bad:
+		r.rcode = dns.RcodeFormatError
+	case q.version > 0:
+		r.rcode = dns.RcodeBadVers
+	case q.qclass != dns.ClassINET || !inZone:
+		r.rcode = dns.RcodeRefused
+		r.extended(dns.ExtendedErrorCodeNotAuthoritative, "")
+	case q.qtype == dns.TypeAXFR || q.qtype == dns.TypeIXFR:
+		r.rcode = dns.RcodeRefused
+		r.extended(dns.ExtendedErrorCodeProhibited, "")
+	default:
+		s.authoritative(q, r, depth)
+	}
+}
+
+// authoritative answers a question within the zone from the current view, as far as that can be trusted.
+func (s *Server) authoritative(q *query, r *reply, depth int) {
+	view := s.source.View()
+	switch s.source.Freshness() {
+	case store.Synced:
+	case store.Stale:
+		r.extended(dns.ExtendedErrorCodeStaleAnswer, "")
+	default:
+		r.unavailable(view)
+		return
+	}
+	r.serial = view.Revision().Serial()
+	l := lookup{Server: s, view: view, q: q, depth: depth}
+	n := l.find()
+	switch set := n.pick(q.qtype); {
+	case n.broken != "":
+		r.fail(dns.ExtendedErrorCodeOther, n.broken)
+	case set == nil:
+		r.negative(s.zone, n.exists)
+	default:
+		l.answer(r, &n, set)
+	}
+}
+
+// unavailable answers for a source that is lost: no statement about any name can be made.
+func (r *reply) unavailable(view *store.View) {
+	if view.Revision() == 0 {
+		r.fail(dns.ExtendedErrorCodeNotReady, "the registry is not loaded yet")
+		return
+	}
+	r.fail(dns.ExtendedErrorCodeNetworkError, "the registry's store is unreachable")
+}
+
+func (r *reply) fail(code uint16, text string) {
+	r.rcode = dns.RcodeServerFailure
+	r.extended(code, text)
+}
+
+// negative says that a name, or the type at the name, does not exist (RFC 2308 section 2).
+func (r *reply) negative(z *zone, exists bool) {
+	if !exists {
+		r.rcode = dns.RcodeNameError
+	}
+	r.aa = true
+	if r.put(authoritySection, r.suffix(len(z.wire)), z.negative) == 0 {
+		r.truncate()
+	}
+}
+
+// answer writes a set and as much of the additional section as fits behind it.
+func (l *lookup) answer(r *reply, n *node, set *rrset) {
+	r.aa = true
+	first := r.put(answerSection, headerLen, set)
+	if first == 0 {
+		r.overflow()
+		return
+	}
+	l.additional(r, n, set, first)
+}
+
+// overflow leaves a set that does not fit to TCP. One that is too large even there is an error, since a part of a set
+// would pass for the whole (RFC 2181 section 5.1).
+func (r *reply) overflow() {
+	if r.transport == UDP {
+		r.truncate()
+		return
+	}
+	r.aa = false
+	r.fail(dns.ExtendedErrorCodeOther, "the answer does not fit in 64 KiB")
+}

@@ -1,0 +1,207 @@
+package dnsserver
+
+import (
+	"encoding/binary"
+
+	"github.com/miekg/dns"
+
+	"github.com/dnsreg/dnsreg/internal/dnssd"
+)
+
+// Sizes of a DNS message's fixed parts, in octets (RFC 1035 sections 4.1.1 to 4.1.3, RFC 6891 section 6.1.2).
+const (
+	headerLen       = 12
+	questionTail    = 4  // type and class
+	recordFixed     = 10 // type, class, TTL, length of the data
+	optLen          = 1 + recordFixed
+	optionHeaderLen = 4
+)
+
+// query is what the server needs to know of one incoming message. It is filled from the wire in one pass that allocates
+// nothing and believes no count: every record that a count claims must be there.
+type query struct {
+	msg    []byte
+	opcode int
+	bad    bool // its form is in error, or it does not have exactly one question
+
+	name     [dnssd.MaxName]byte     // of the question, in wire form, ASCII capitals folded
+	nameLen  int                     // 0: no question was read
+	starts   [dnssd.MaxName / 2]byte // where each label of name starts
+	labels   int
+	qtype    uint16
+	qclass   uint16
+	question int // octets of the question section to echo, 0 for none
+
+	opt     bool // there is an OPT record
+	version byte
+	size    int // that the client can take over UDP; 0 without OPT
+	do      bool
+}
+
+// parse reads msg and reports whether it deserves a reply: shorter messages cannot be answered, and answering a response
+// could start a loop.
+func (q *query) parse(msg []byte) bool {
+	if len(msg) < headerLen || msg[2]&0x80 != 0 {
+		return false
+	}
+	q.msg = msg
+	q.opcode = int(msg[2] >> 3 & 0xf)
+	switch q.opcode {
+	case dns.OpcodeQuery, dns.OpcodeNotify, dns.OpcodeUpdate:
+		q.bad = !q.parseBody()
+	}
+	return true
+}
+
+func (q *query) count(section int) int {
+	return int(binary.BigEndian.Uint16(q.msg[4+2*section:]))
+}
+
+// parseBody reads the sections, the question first. It reads on after a wrong number of questions, since the error
+// reply has to carry an OPT record if the query does.
+func (q *query) parseBody() bool {
+	off, ok := headerLen, true
+	if q.count(0) == 1 {
+		off, ok = q.parseQuestion()
+	} else {
+		for i := 0; i < q.count(0) && ok; i++ {
+			off, ok = skipName(q.msg, off)
+			off += questionTail
+		}
+	}
+	return ok && q.parseRecords(off) && q.count(0) == 1
+}
+
+// parseQuestion reads the one question. Its name has nothing before it that a pointer could lead to, so it may not be
+// compressed.
+func (q *query) parseQuestion() (int, bool) {
+	off := headerLen
+	for {
+		if off >= len(q.msg) || q.msg[off] > dnssd.MaxLabel {
+			return 0, false
+		}
+		n := int(q.msg[off])
+		end := q.nameLen + 1 + n
+		if off+1+n > len(q.msg) || end > dnssd.MaxName {
+			return 0, false
+		}
+		q.name[q.nameLen] = byte(n)
+		fold(q.name[q.nameLen+1:end], q.msg[off+1:])
+		off += 1 + n
+		if n == 0 {
+			q.nameLen = end
+			return q.parseType(off)
+		}
+		q.starts[q.labels] = byte(q.nameLen)
+		q.labels++
+		q.nameLen = end
+	}
+}
+
+func (q *query) parseType(off int) (int, bool) {
+	if off+questionTail > len(q.msg) {
+		return 0, false
+	}
+	q.qtype = binary.BigEndian.Uint16(q.msg[off:])
+	q.qclass = binary.BigEndian.Uint16(q.msg[off+2:])
+	q.question = off + questionTail - headerLen
+	return off + questionTail, true
+}
+
+// fold copies len(dst) octets of src, ASCII capitals as small letters and every other octet as it is (RFC 4343
+// section 3).
+func fold(dst, src []byte) {
+	for i := range dst {
+		c := src[i]
+		if c-'A' < 26 {
+			c += 'a' - 'A'
+		}
+		dst[i] = c
+	}
+}
+
+// parseRecords walks over the records behind the questions, which must end where the message ends, and reads the OPT
+// record among them. It stops at the first error.
+func (q *query) parseRecords(off int) bool {
+	for section := 1; section <= 3; section++ {
+		for range q.count(section) {
+			next, ok := q.parseRecord(off, section)
+			if !ok {
+				return false
+			}
+			off = next
+		}
+	}
+	return off == len(q.msg)
+}
+
+// parseRecord reads one record and returns where the next one starts.
+func (q *query) parseRecord(start, section int) (int, bool) {
+	off, ok := skipName(q.msg, start)
+	if !ok || off+recordFixed > len(q.msg) {
+		return 0, false
+	}
+	end := off + recordFixed + int(binary.BigEndian.Uint16(q.msg[off+8:]))
+	if binary.BigEndian.Uint16(q.msg[off:]) != dns.TypeOPT {
+		return end, end <= len(q.msg)
+	}
+	first := !q.opt
+	q.parseOPT(off)
+	ok = first && section == 3 && q.msg[start] == 0 && end <= len(q.msg)
+	return end, ok && (q.version > 0 || validOptions(q.msg[off+recordFixed:end]))
+}
+
+// parseOPT reads the fixed part of an OPT record behind its name (RFC 6891 section 6.1.3).
+func (q *query) parseOPT(off int) {
+	q.opt = true
+	q.size = int(binary.BigEndian.Uint16(q.msg[off+2:]))
+	q.version = q.msg[off+5]
+	q.do = q.msg[off+6]&0x80 != 0
+}
+
+// validOptions reports whether the data of an OPT record is a row of whole options. The form of another EDNS version's
+// data is unknown, so this is for version 0.
+func validOptions(data []byte) bool {
+	for len(data) > 0 {
+		if len(data) < optionHeaderLen {
+			return false
+		}
+		n := optionHeaderLen + int(binary.BigEndian.Uint16(data[2:]))
+		if n > len(data) {
+			return false
+		}
+		data = data[n:]
+	}
+	return true
+}
+
+// skipName returns where the name at off ends. It follows no pointer.
+func skipName(msg []byte, off int) (int, bool) {
+	for off < len(msg) {
+		switch n := int(msg[off]); {
+		case n == 0:
+			return off + 1, true
+		case n >= 0xc0:
+			return off + 2, off+2 <= len(msg)
+		case n > dnssd.MaxLabel:
+			return 0, false
+		default:
+			off += 1 + n
+		}
+	}
+	return 0, false
+}
+
+// suffix returns the last n labels of the question's name, with the root; there are that many.
+func (q *query) suffix(n int) []byte {
+	if n == 0 {
+		return q.name[q.nameLen-1 : q.nameLen]
+	}
+	return q.name[q.starts[q.labels-n]:q.nameLen]
+}
+
+// label returns the label that stands n labels from the end of the question's name, counted from 1, without its length.
+func (q *query) label(n int) []byte {
+	start := int(q.starts[q.labels-n])
+	return q.name[start+1 : start+1+int(q.name[start])]
+}

@@ -1,0 +1,175 @@
+package dnsserver
+
+import (
+	"encoding/binary"
+
+	"github.com/miekg/dns"
+)
+
+// reply is one message in the making at the end of a caller's buffer. The header, truncation and the OPT record each
+// have their one place here.
+type reply struct {
+	q         *query
+	transport Transport
+	buf       []byte
+	base      int // where in buf the reply starts
+	limit     int // octets that the reply may take, an OPT record without options set aside
+	turn      int // by how much sets are rotated
+	serial    uint32
+	size      int // that the server's OPT record tells
+
+	rcode   int
+	aa, tc  bool
+	counts  [3]uint16 // of the answer, authority and additional sections
+	ede     uint16    // info code of an extended DNS error (RFC 8914), if hasEDE
+	hasEDE  bool
+	edeText string
+	body    int // where in buf the sections behind the question start
+}
+
+// Sections of a reply behind the question, as reply.counts numbers them.
+const (
+	answerSection = iota
+	authoritySection
+	additionalSection
+)
+
+const (
+	plainUDPSize   = 512   // RFC 1035 section 4.2.1
+	maxMessageSize = 65535 // RFC 1035 section 4.2.2
+	maxPointer     = 0x3fff
+)
+
+// begin starts a reply to q with the question as it was asked, letter for letter.
+func (s *Server) begin(q *query, buf []byte, transport Transport) reply {
+	r := reply{
+		q:         q,
+		transport: transport,
+		base:      len(buf),
+		limit:     maxMessageSize,
+		turn:      int(binary.BigEndian.Uint16(q.msg)),
+		size:      s.maxUDPSize,
+	}
+	if transport == UDP {
+		r.limit = min(max(q.size, plainUDPSize), s.maxUDPSize)
+	}
+	if q.opt {
+		r.limit -= optLen
+	}
+	r.buf = append(buf, q.msg[:headerLen+q.question]...)
+	r.body = len(r.buf)
+	return r
+}
+
+// extended attaches an extended DNS error to the reply (RFC 8914), which only clients with EDNS get to see.
+func (r *reply) extended(code uint16, text string) {
+	r.hasEDE, r.ede, r.edeText = true, code, text
+}
+
+// put writes a whole set into a section, its owner name as a pointer to offset owner of the reply. It returns the offset
+// of the first record's data. If the set does not fit or its owner is out of a pointer's reach, it writes nothing and
+// returns 0.
+func (r *reply) put(section, owner int, set *rrset) int {
+	if len(r.buf)-r.base+set.size > r.limit || owner > maxPointer {
+		return 0
+	}
+	first := len(r.buf) - r.base + recordSize
+	if set.soa != nil {
+		r.putSOA(owner, set)
+		r.counts[section]++
+		return first
+	}
+	for i := range set.records {
+		rec := set.turned(i, r.turn)
+		r.putHeader(owner, set, rec.len())
+		r.putData(rec)
+	}
+	r.counts[section] += uint16(len(set.records))
+	return first
+}
+
+func (r *reply) putHeader(owner int, set *rrset, length int) {
+	r.buf = binary.BigEndian.AppendUint16(r.buf, 0xc000|uint16(owner))
+	r.buf = binary.BigEndian.AppendUint16(r.buf, set.typ)
+	r.buf = binary.BigEndian.AppendUint16(r.buf, dns.ClassINET)
+	r.buf = binary.BigEndian.AppendUint32(r.buf, set.ttl)
+	r.buf = binary.BigEndian.AppendUint16(r.buf, uint16(length))
+}
+
+func (r *reply) putData(rec *record) {
+	r.buf = append(r.buf, rec.data...)
+	if rec.tail > 0 {
+		r.buf = binary.BigEndian.AppendUint16(r.buf, 0xc000|uint16(r.suffix(int(rec.tail))))
+	}
+}
+
+func (r *reply) putSOA(owner int, set *rrset) {
+	r.putHeader(owner, set, set.size-recordSize)
+	r.putData(&set.soa.primary)
+	r.putData(&set.soa.mailbox)
+	r.buf = binary.BigEndian.AppendUint32(r.buf, r.serial)
+	r.buf = append(r.buf, set.soa.timers...)
+}
+
+// suffix returns the offset of the last n octets of the question's name.
+func (r *reply) suffix(n int) int { return headerLen + r.q.nameLen - n }
+
+// truncate gives up what was written behind the question and tells the client to ask over TCP (RFC 2181 section 9).
+func (r *reply) truncate() {
+	r.buf = r.buf[:r.body]
+	r.counts = [3]uint16{}
+	r.tc = true
+}
+
+// finish writes the OPT record and the header, and returns the buffer with the whole reply at its end.
+func (r *reply) finish() []byte {
+	if r.q.opt {
+		r.putOPT()
+	}
+	head := r.buf[r.base:]
+	head[2] = 0x80 | byte(r.q.opcode)<<3
+	if r.q.opcode == dns.OpcodeQuery {
+		head[2] |= r.q.msg[2] & 0x01 // RD
+	}
+	if r.aa {
+		head[2] |= 0x04
+	}
+	if r.tc {
+		head[2] |= 0x02
+	}
+	head[3] = byte(r.rcode & 0xf)
+	questions := uint16(0)
+	if r.q.question > 0 {
+		questions = 1
+	}
+	binary.BigEndian.PutUint16(head[4:], questions)
+	for i, n := range r.counts {
+		binary.BigEndian.PutUint16(head[6+2*i:], n)
+	}
+	return r.buf
+}
+
+// putOPT writes the OPT record (RFC 6891 section 6.1.2), for which there always is room, with the extended error if that
+// fits too.
+func (r *reply) putOPT() {
+	r.buf = append(r.buf, 0)
+	r.buf = binary.BigEndian.AppendUint16(r.buf, dns.TypeOPT)
+	r.buf = binary.BigEndian.AppendUint16(r.buf, uint16(r.size))
+	flags := byte(0)
+	if r.q.do {
+		flags = 0x80 // RFC 3225 section 3: copied
+	}
+	r.buf = append(r.buf, byte(r.rcode>>4), 0, flags, 0)
+	r.counts[additionalSection]++
+
+	n := optionHeaderLen + 2 + len(r.edeText)
+	if !r.hasEDE || len(r.buf)-r.base+2+n > r.limit+optLen {
+		r.buf = append(r.buf, 0, 0)
+		return
+	}
+	r.buf = binary.BigEndian.AppendUint16(r.buf, uint16(n))
+	r.buf = binary.BigEndian.AppendUint16(r.buf, dns.EDNS0EDE)
+	r.buf = binary.BigEndian.AppendUint16(r.buf, uint16(n-optionHeaderLen))
+	r.buf = binary.BigEndian.AppendUint16(r.buf, r.ede)
+	r.buf = append(r.buf, r.edeText...)
+}

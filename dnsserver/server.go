@@ -1,0 +1,111 @@
+// Package dnsserver answers DNS queries about the services of one zone, authoritatively and from memory, over UDP and
+// TCP.
+//
+// A [Server] pulls: for every query it takes the current [store.View] from its [Source], and so a change is answered as
+// soon as the source shows it. [Server.Answer] is the whole of it, bytes in and bytes out; the listeners around it only
+// carry bytes. Answers are copied together from record sets that are built once for each snapshot of a service, when
+// the service is first asked for. The records of a set are rotated by the query's id, so that clients that take the
+// first one are spread.
+//
+// Messages are written here rather than by github.com/miekg/dns, which lends its constants and, in the tests, reads
+// every reply: of a message's form only the few types of RFC 6763 are needed, and the rules for truncation, compression
+// and EDNS differ from that library's (docs/conformance.md).
+//
+// What is in the zone: docs/protocol.md. Which RFC is kept where: docs/conformance.md.
+package dnsserver
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/dnsreg/dnsreg/store"
+)
+
+// Source is where answers come from. Both methods are called for every query, from many goroutines, and must not wait.
+type Source interface {
+	// View returns the zone's current contents, never nil.
+	View() *store.View
+	// Freshness says how far the view can be trusted.
+	Freshness() store.Freshness
+}
+
+// Server answers for one zone. New makes one; its methods may be called from any goroutine.
+type Server struct {
+	source     Source
+	zone       *zone
+	cache      cache
+	types      types
+	maxUDPSize int
+	stats      stats
+	logger     *slog.Logger
+
+	listen         []netip.AddrPort
+	udpReaders     int
+	idleTimeout    time.Duration
+	messageTimeout time.Duration
+	stopTimeout    time.Duration
+	conns          conns
+
+	mu        sync.Mutex // guards listeners
+	listeners []*listener
+}
+
+// New returns a server that does nothing yet but can Answer. Its error is a [*store.InvalidError] that lists every field
+// of config in the wrong.
+func New(config Config) (*Server, error) {
+	c, listen, err := config.complete()
+	if err != nil {
+		return nil, err
+	}
+	z, err := newZone(c)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{
+		source:         c.Source,
+		zone:           z,
+		cache:          cache{zone: z, ttl: c.TTL, logger: c.Logger},
+		types:          types{zone: z, ttl: c.TTL},
+		maxUDPSize:     c.MaxUDPSize,
+		logger:         c.Logger,
+		listen:         listen,
+		udpReaders:     c.UDPReaders,
+		idleTimeout:    c.IdleTimeout,
+		messageTimeout: c.MessageTimeout,
+		stopTimeout:    c.StopTimeout,
+		conns:          newConns(c.MaxTCPConns, c.MaxTCPConnsPerAddr),
+	}, nil
+}
+
+// Run serves until ctx ends. It listens first if Listen was not called. Then it stops accepting, lets the queries that
+// it has read be answered, for at most Config.StopTimeout, and closes every socket. When it returns, everything that it
+// started has ended; its error is that of Listen, or of
+// closing. A server runs once.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.Listen(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	listeners := s.listeners
+	s.mu.Unlock()
+
+	var wg sync.WaitGroup
+	for _, l := range listeners {
+		for range s.udpReaders {
+			wg.Go(func() { l.serveUDP(ctx) })
+		}
+		wg.Go(func() { l.serveTCP(ctx) })
+	}
+	<-ctx.Done()
+	for _, l := range listeners {
+		l.stop()
+	}
+	s.conns.stop()
+	force := time.AfterFunc(s.stopTimeout, s.conns.closeAll)
+	wg.Wait()
+	force.Stop()
+	return closeAll(listeners)
+}

@@ -1,0 +1,156 @@
+package dnsserver
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/dnsreg/dnsreg/internal/dnssd"
+	"github.com/dnsreg/dnsreg/store"
+)
+
+// service is the record sets of one service, made of the instances of one snapshot that are answered. But for the cache
+// of its addresses it is immutable.
+type service struct {
+	snapshot  *store.Snapshot
+	sibling   store.Service
+	wire      []byte // its name
+	srv       *rrset // its references count hosts
+	ptr       *rrset // its references count instances, as those of subtypes do
+	txt       *rrset
+	instances []instance // in the order of their keys
+	subtypes  map[string]*rrset
+	hosts     []string // in the zone, as the instances name them
+	err       error    // a name of it cannot be encoded: it cannot be answered
+
+	addresses atomic.Pointer[addresses] // of its name, as last computed
+}
+
+// instance is the record sets of one instance; it has one SRV record and one TXT record.
+type instance struct {
+	key      []byte
+	srv, txt *rrset
+}
+
+// compiler builds a service.
+type compiler struct {
+	*service
+	zone     *zone
+	ttl      time.Duration // the greatest that a set may have
+	seen     map[content]bool
+	hostRefs map[string]int32
+}
+
+// content is what makes two records of one name the same.
+type content struct {
+	typ  uint16
+	data string
+}
+
+// compile returns the record sets of a snapshot, nil if no instance of it is answered.
+func compile(z *zone, snapshot *store.Snapshot, ttl time.Duration) *service {
+	if !snapshot.Answered() {
+		return nil
+	}
+	c := compiler{
+		service: &service{
+			snapshot: snapshot,
+			sibling:  snapshot.Service.Sibling(),
+			srv:      newRRset(dns.TypeSRV, ttl),
+			ptr:      newRRset(dns.TypePTR, ttl),
+			txt:      newRRset(dns.TypeTXT, ttl),
+			subtypes: make(map[string]*rrset),
+		},
+		zone:     z,
+		ttl:      ttl,
+		seen:     make(map[content]bool),
+		hostRefs: make(map[string]int32),
+	}
+	c.wire, c.err = wireName(dnssd.ServiceName(z.name, string(snapshot.Service)))
+	for live := range snapshot.Up() {
+		if c.err == nil {
+			c.err = c.add(live)
+		}
+	}
+	return c.service
+}
+
+func (c *compiler) add(live *store.Live) error {
+	srv, err := c.srvRecord(live)
+	if err != nil {
+		return fmt.Errorf("instance %q: %w", live.ID, err)
+	}
+	name, err := appendName(nil, c.wire, live.ID)
+	if err != nil {
+		return fmt.Errorf("instance %q: %w", live.ID, err)
+	}
+	txt := record{data: dnssd.AppendTXT(nil, live.TXT), ref: noReference}
+	ptr := record{data: name[:1+len(live.ID)], tail: uint8(len(c.wire)), ref: int32(len(c.instances))}
+
+	c.addOnce(c.srv, srv, live.TTL)
+	c.addOnce(c.txt, txt, live.TTL)
+	c.ptr.add(ptr, live.TTL)
+	for _, sub := range live.Subtypes {
+		c.subtype(sub).add(ptr, live.TTL)
+	}
+	in := instance{key: []byte(live.Key()), srv: newRRset(dns.TypeSRV, c.ttl), txt: newRRset(dns.TypeTXT, c.ttl)}
+	in.srv.add(srv, live.TTL)
+	in.txt.add(txt, live.TTL)
+	c.instances = append(c.instances, in)
+	return nil
+}
+
+// addOnce adds a record unless the set has it already (RFC 2181 section 5); the TTL counts all the same.
+func (c *compiler) addOnce(set *rrset, r record, ttl time.Duration) {
+	key := content{set.typ, string(r.data)}
+	if c.seen[key] {
+		set.ttl = min(set.ttl, seconds(ttl))
+		return
+	}
+	c.seen[key] = true
+	set.add(r, ttl)
+}
+
+func (c *compiler) subtype(sub string) *rrset {
+	key := dnssd.Fold(sub)
+	if c.subtypes[key] == nil {
+		c.subtypes[key] = newRRset(dns.TypePTR, c.ttl)
+	}
+	return c.subtypes[key]
+}
+
+// srvRecord returns the SRV record of an instance; its reference is that of a host in the zone.
+func (c *compiler) srvRecord(live *store.Live) (record, error) {
+	target, err := wireName(dnssd.TargetName(c.zone.name, string(c.snapshot.Service), live.Host))
+	if err != nil {
+		return record{}, err
+	}
+	data := appendSRV(nil, live.Priority, live.EffectiveWeight(), live.Port)
+	return record{data: append(data, target...), ref: c.hostRef(live.Host)}, nil
+}
+
+func (c *compiler) hostRef(name string) int32 {
+	if dnssd.IsExternal(name) {
+		return noReference
+	}
+	ref, ok := c.hostRefs[name]
+	if !ok {
+		ref = int32(len(c.hosts))
+		c.hostRefs[name] = ref
+		c.hosts = append(c.hosts, name)
+	}
+	return ref
+}
+
+// find returns the instance whose id, in small ASCII letters, is key, or nil.
+func (s *service) find(key []byte) *instance {
+	i, ok := slices.BinarySearchFunc(s.instances, key, func(in instance, key []byte) int { return bytes.Compare(in.key, key) })
+	if !ok {
+		return nil
+	}
+	return &s.instances[i]
+}

@@ -1,0 +1,138 @@
+package dnsserver
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/dnsreg/dnsreg/internal/dnssd"
+)
+
+// TTL of the records that are configured rather than registered, and the SOA's timers for secondaries.
+const (
+	staticTTL = 300 * time.Second
+	refresh   = 5 * time.Minute
+	retry     = time.Minute
+	expire    = 24 * time.Hour
+)
+
+// host is the addresses of one host name; a family without addresses is nil.
+type host struct {
+	a, aaaa *rrset
+}
+
+// zone is the part of a zone that does not depend on what is registered. It is immutable.
+type zone struct {
+	name     string // canonical, in presentation form
+	wire     []byte
+	labels   int
+	soa      *rrset // as an answer
+	negative *rrset // the SOA in the authority section of a negative answer (RFC 2308 section 3)
+	ns       *rrset // its references count nameServers
+	browse   *rrset // PTR to the zone itself (RFC 6763 section 11)
+
+	nameServers []host           // in the order of the NS records; outside the zone: without addresses
+	hosts       map[string]*host // name servers in the zone, by their one label
+}
+
+// newZone builds the zone of a config that has been completed and checked.
+func newZone(c Config) (*zone, error) {
+	wire, err := wireName(c.Zone)
+	if err != nil {
+		return nil, err
+	}
+	z := &zone{name: c.Zone, wire: wire, labels: strings.Count(c.Zone, "."), hosts: make(map[string]*host)}
+	z.browse = newRRset(dns.TypePTR, staticTTL)
+	z.browse.add(record{tail: uint8(len(wire)), ref: noReference}, staticTTL)
+	if err := z.addNameServers(c.NameServers); err != nil {
+		return nil, err
+	}
+	return z, z.addSOA(c)
+}
+
+func (z *zone) addNameServers(servers []NameServer) error {
+	z.ns = newRRset(dns.TypeNS, staticTTL)
+	z.nameServers = make([]host, len(servers))
+	for i, server := range servers {
+		rec, err := z.nameRecord(server.Name)
+		if err != nil {
+			return err
+		}
+		rec.ref = int32(i)
+		z.ns.add(rec, staticTTL)
+		if label, ok := z.hostLabel(server.Name); ok {
+			z.nameServers[i] = newHost(server.Addresses)
+			z.hosts[label] = &z.nameServers[i]
+		}
+	}
+	return nil
+}
+
+// hostLabel returns what stands in front of the zone's name in a name below it.
+func (z *zone) hostLabel(name string) (string, bool) {
+	if name == z.name || !dnssd.InZone(z.name, name) {
+		return "", false
+	}
+	return name[:len(name)-len(z.name)-1], true
+}
+
+func newHost(addresses []netip.Addr) host {
+	a, aaaa := newRRset(dns.TypeA, staticTTL), newRRset(dns.TypeAAAA, staticTTL)
+	for _, address := range addresses {
+		addAddress(a, aaaa, address, staticTTL)
+	}
+	return host{a: a.orNil(), aaaa: aaaa.orNil()}
+}
+
+func addAddress(a, aaaa *rrset, address netip.Addr, ttl time.Duration) {
+	set := aaaa
+	if address.Is4() {
+		set = a
+	}
+	set.add(record{data: address.AsSlice(), ref: noReference}, ttl)
+}
+
+func (z *zone) addSOA(c Config) error {
+	primary, err := z.nameRecord(c.NameServers[0].Name)
+	if err != nil {
+		return err
+	}
+	mailbox, err := z.nameRecord(c.Mailbox)
+	if err != nil {
+		return err
+	}
+	var timers []byte
+	for _, d := range []time.Duration{refresh, retry, expire, c.NegativeTTL} {
+		timers = binary.BigEndian.AppendUint32(timers, seconds(d))
+	}
+	data := &soa{primary: primary, mailbox: mailbox, timers: timers}
+	z.soa = newSOA(data, seconds(staticTTL))
+	z.negative = newSOA(data, seconds(min(staticTTL, c.NegativeTTL)))
+	return nil
+}
+
+// nameRecord returns a name as a record's data, the zone at its end left to a pointer.
+func (z *zone) nameRecord(name string) (record, error) {
+	wire, err := wireName(name)
+	if err != nil {
+		return record{}, err
+	}
+	rec := record{data: wire, ref: noReference}
+	if dnssd.InZone(z.name, name) {
+		rec.data, rec.tail = wire[:len(wire)-len(z.wire)], uint8(len(z.wire))
+	}
+	return rec, nil
+}
+
+// contains reports whether the question's name is the zone's or lies below it, and how many labels below.
+func (z *zone) contains(q *query) (depth int, ok bool) {
+	depth = q.labels - z.labels
+	if depth < 0 || !bytes.Equal(q.suffix(z.labels), z.wire) {
+		return 0, false
+	}
+	return depth, true
+}
