@@ -1,8 +1,8 @@
 package configs
 
 import (
-	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/dnsreg/dnsreg/internal/dnssd"
 )
@@ -48,11 +48,18 @@ func (c Config) checkNameServers(require func(ok bool, key, value, rule string))
 		name := ns.FullName(zone)
 		inside := dnssd.InZone(zone, name)
 		text := formatNameServer(ns)
+		require(!inside || isLabelBelow(name, zone), "zone.nameservers", text, "must be one label below the zone, or outside of it")
 		require(!inside || len(ns.Addresses) > 0, "zone.nameservers", text, "must have addresses, being in the zone")
 		require(inside || len(ns.Addresses) == 0, "zone.nameservers", text, "must have no addresses, being outside of the zone")
 		require(!seen[name], "zone.nameservers", text, "must not name a server twice")
 		seen[name] = true
 	}
+}
+
+// isLabelBelow reports whether name is one label in front of zone.
+func isLabelBelow(name, zone string) bool {
+	label, found := strings.CutSuffix(name, "."+zone)
+	return found && !strings.Contains(label, ".")
 }
 
 // FullName returns the server's name with the dot at its end, in small letters; zone is canonical.
@@ -66,10 +73,6 @@ func (ns NameServer) FullName(zone string) string {
 
 // isLoopback reports whether only this machine can reach an address that passed listenKind.
 func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
+	a, err := netip.ParseAddrPort(address)
+	return err == nil && a.Addr().Unmap().IsLoopback()
 }

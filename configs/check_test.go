@@ -54,7 +54,7 @@ func TestWrongFiles(t *testing.T) {
 }
 
 const (
-	ruleListen        = "must be host:port with an IP address, localhost or nothing as host and a port of 0 to 65535"
+	ruleListen        = "must be an IP address and a port, such as 127.0.0.1:8053, or :8053 for every address"
 	ruleTTL           = "must be a duration of whole seconds from 1s to 24h, such as 5s or 1m30s"
 	ruleMailbox       = "must be a mail address, such as hostmaster@example.net"
 	rulePrefix        = "must be an IP address or a prefix, such as 10.0.0.0/8"
@@ -72,8 +72,8 @@ func TestValues(t *testing.T) {
 		bad  []string
 		rule string
 	}{
-		{"dns.listen", []string{"127.0.0.1:0", "[::1]:65535", "localhost:53", ":53"},
-			[]string{"127.0.0.1", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:dns", "::1:53", "example.net:53", "127.1:53", ":"}, ruleListen},
+		{"dns.listen", []string{"127.0.0.1:0", "[::1]:65535", ":53", "[fe80::1%eth0]:53"},
+			[]string{"127.0.0.1", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:dns", "::1:53", "localhost:53", "example.net:53", "127.1:53", ":"}, ruleListen},
 		{"dns.ttl", []string{"1s", "24h", "1m30s"}, []string{"5", "0s", "-5s", "1500ms", "25h", "x", "1d"}, ruleTTL},
 		{"zone.mailbox", []string{"a@b", "first.last@example.net", "a@example.net."},
 			[]string{"hostmaster", "@example.net", "a@", "a b@example.net", "a@b..c", "a@b_c", long + "@b", "a@.", "ä@b"}, ruleMailbox},
@@ -144,7 +144,6 @@ func TestAccess(t *testing.T) {
 		{"127.255.255.254:1", nil, ""},
 		{"[::1]:1", nil, ""},
 		{"[::ffff:127.0.0.1]:1", nil, ""},
-		{"localhost:1", nil, ""},
 		{":1", nil, open},
 		{"0.0.0.0:1", nil, open},
 		{"192.0.2.1:1", nil, open},
@@ -170,6 +169,8 @@ func TestNameServersFitTheZone(t *testing.T) {
 	}{
 		{"ns1", "ns1", "must have addresses, being in the zone"},
 		{"NS1.Svc.Internal.", "NS1.Svc.Internal.", "must have addresses, being in the zone"},
+		{"svc.internal.=192.0.2.1", "svc.internal.=192.0.2.1", "must be one label below the zone, or outside of it"},
+		{"a.b.svc.internal.=192.0.2.1", "a.b.svc.internal.=192.0.2.1", "must be one label below the zone, or outside of it"},
 		{"ns1.example.net.=192.0.2.1", "ns1.example.net.=192.0.2.1", "must have no addresses, being outside of the zone"},
 		{"ns1=192.0.2.1;NS1.svc.internal.=192.0.2.2", "NS1.svc.internal.=192.0.2.2", "must not name a server twice"},
 	}

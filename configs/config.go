@@ -27,7 +27,7 @@ type Config struct {
 
 // DNS configures the DNS server.
 type DNS struct {
-	Listen      []string      // host:port of UDP and TCP; port 0 takes a free one
+	Listen      []string      // ip:port of UDP and TCP, ":port" for every address; port 0 takes a free one
 	TTL         time.Duration // greatest TTL of instance records, in whole seconds
 	NegativeTTL time.Duration // TTL of "there is no such name", in whole seconds
 }
@@ -54,7 +54,7 @@ type Store struct {
 
 // HTTP configures the HTTP endpoint.
 type HTTP struct {
-	Listen         []string       // host:port; port 0 takes a free one
+	Listen         []string       // as for DNS
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 }
 

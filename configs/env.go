@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +11,10 @@ import (
 func clientEnv() []string {
 	return []string{configEnv, envPrefix + "SERVER", envPrefix + "DNS", envPrefix + "TOKEN_FILE"}
 }
+
+// CheckEnvironment returns an [*Error] that names each environment variable that begins with DNSREG_ and means nothing.
+// [Flags.Load] checks the same.
+func CheckEnvironment() error { return checkEnviron(os.Environ()).err() }
 
 // checkEnviron returns a problem for each variable of environ, "NAME=value", that begins like ours and is none.
 func checkEnviron(environ []string) problems {

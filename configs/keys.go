@@ -14,7 +14,7 @@ const envPrefix = "DNSREG_"
 type Key struct {
 	Name    string   // its path in the file, "dns.negative_ttl"
 	Alias   string   // a second flag, "zone"; empty for most
-	Type    string   // "duration", "host:port,..."
+	Type    string   // "duration", "ip:port,..."
 	Usage   string   // what it says, in one line
 	Default string   // in text form
 	Values  []string // the values that it can have, where they can be listed

@@ -3,7 +3,6 @@ package configs
 import (
 	"errors"
 	"log/slog"
-	"net"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -18,7 +17,7 @@ import (
 
 // Rules that a value can break. Each text is shown as it stands.
 var (
-	errListen  = errors.New("must be host:port with an IP address, localhost or nothing as host and a port of 0 to 65535")
+	errListen  = errors.New("must be an IP address and a port, such as 127.0.0.1:8053, or :8053 for every address")
 	errTTL     = errors.New("must be a duration of whole seconds from 1s to 24h, such as 5s or 1m30s")
 	errMailbox = errors.New("must be a mail address, such as hostmaster@example.net")
 	errBool    = errors.New("must be true or false")
@@ -46,17 +45,13 @@ func textKind(name string, check func(string) error) kind[string] {
 	}
 }
 
-// listenKind is an address to listen on. A host name other than localhost is not taken: it would need DNS to start DNS.
+// listenKind is an address to listen on. A host name is not taken: it would need DNS to start DNS.
 func listenKind() kind[string] {
-	return textKind("host:port", func(s string) error {
-		host, port, err := net.SplitHostPort(s)
-		if err != nil {
-			return errListen
+	return textKind("ip:port", func(s string) error {
+		if strings.HasPrefix(s, ":") {
+			s = "0.0.0.0" + s
 		}
-		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			return errListen
-		}
-		if _, err := netip.ParseAddr(host); err != nil && host != "" && host != "localhost" {
+		if _, err := netip.ParseAddrPort(s); err != nil {
 			return errListen
 		}
 		return nil
