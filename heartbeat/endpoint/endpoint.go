@@ -1,0 +1,110 @@
+// Package endpoint is the server's side of registration over HTTP: the calls of the JSON form in package heartbeat,
+// made on a store, with the health and metrics paths beside them.
+//
+// Every error reply is a problem of RFC 9457, from one table in problem.go. With tokens configured every path but
+// /livez and /readyz needs one, /metrics and reading included.
+package endpoint
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/dnsreg/dnsreg/store"
+)
+
+// Registrar keeps leases. Its methods are safe for concurrent use, keep nothing of their arguments and return the
+// errors of package store.
+type Registrar interface {
+	Register(ctx context.Context, service store.Service, in store.Instance) (store.Registration, error)
+	// RenewAll returns as many results as there are renewals, in the same order.
+	RenewAll(ctx context.Context, renewals []store.Renewal) ([]store.Renewed, error)
+	Deregister(ctx context.Context, service store.Service, id string) (store.Revision, error)
+}
+
+// Overlayer keeps what operators set. SetOverlay merges change into what is set, and fails with [store.ErrUnknown]
+// where there is no such instance.
+type Overlayer interface {
+	SetOverlay(ctx context.Context, service store.Service, id string, change store.Overlay) (store.Revision, error)
+}
+
+// Reader shows what is registered. View and Freshness never wait; Leases returns the leases of a service by
+// [store.Instance.Key].
+type Reader interface {
+	View() *store.View
+	Freshness() store.Freshness
+	Leases(ctx context.Context, service store.Service) (map[string]store.Lease, error)
+}
+
+// Store is what the endpoint calls of a store.
+type Store interface {
+	Registrar
+	Overlayer
+	Reader
+}
+
+// Values of Config.AuthMode.
+const (
+	AuthNone  = "none"  // whoever reaches the address may do everything
+	AuthToken = "token" // a bearer token is needed
+)
+
+// Config configures a [Server].
+type Config struct {
+	Store Store
+	Rules store.Rules // the store's own: its Zone is in the DNS names of replies
+
+	// AnswerTTL is the greatest TTL of a DNS answer about an instance: a cache holds a removed one for so long.
+	AnswerTTL time.Duration
+	// Shared says that other servers read the same store, so that a loopback address means something else to them.
+	Shared bool
+
+	Listen         []string       // host:port each, port 0 for any; may be empty where only Handler is used
+	AuthMode       string         // AuthNone or AuthToken; empty: AuthToken where there are Tokens, else none but on loopback only
+	Tokens         []Token        // see ParseTokens
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; Forwarded (RFC 7239) is not read
+
+	Metrics http.Handler  // of /metrics; nil: there is no such path
+	Ready   func() error  // besides the store, what /readyz asks; nil: nothing. Must be safe for concurrent use and not wait
+	Timeout time.Duration // of one call; 0: 5 s
+	Drain   time.Duration // longest wait for running calls when Run ends; 0: 5 s
+	Logger  *slog.Logger  // nil: silent
+}
+
+// Server is the HTTP endpoint. Its handler may be used with or without Listen and Run.
+type Server struct {
+	cfg       Config
+	log       *slog.Logger
+	tokens    []Token // nil: no authentication
+	handler   http.Handler
+	counters  *counters
+	listeners []net.Listener
+	stopping  atomic.Bool
+}
+
+// New returns a server that does nothing before Listen and Run, or an error that names every field of cfg that is
+// wrong.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 5 * time.Second
+	}
+	if cfg.Drain == 0 {
+		cfg.Drain = 5 * time.Second
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{cfg: cfg, log: cfg.Logger, counters: newCounters()}
+	if cfg.AuthMode != AuthNone {
+		s.tokens = cfg.Tokens
+	}
+	s.handler = s.routes()
+	return s, nil
+}

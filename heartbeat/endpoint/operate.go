@@ -1,0 +1,61 @@
+package endpoint
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/dnsreg/dnsreg/heartbeat"
+	"github.com/dnsreg/dnsreg/store"
+)
+
+// settle is how long other servers of the store may take to hear of a change.
+const settle = time.Second
+
+// safeAt returns when no cache holds an instance any more that is not answered from now on.
+func (s *Server) safeAt() time.Time {
+	return time.Now().Add(settle + s.cfg.AnswerTTL).UTC().Round(0)
+}
+
+// patch answers PATCH: what an operator sets.
+func (s *Server) patch(w http.ResponseWriter, r *http.Request) error {
+	service, id, err := target(r)
+	if err != nil {
+		return err
+	}
+	body, err := readBody(r, heartbeat.MaxBody)
+	if err != nil {
+		return err
+	}
+	overlay, err := heartbeat.ParseOverlay(body)
+	if err != nil {
+		return err
+	}
+	revision, err := s.cfg.Store.SetOverlay(r.Context(), service, id, overlay)
+	if err != nil {
+		return fmt.Errorf("%s %q: %w", service, id, err)
+	}
+	live := s.cfg.Store.View().Service(service).Find(id)
+	if live == nil {
+		return fmt.Errorf("%s %q: %w", service, id, store.ErrUnknown)
+	}
+	change := heartbeat.Change{Revision: revision, State: live.State(), Weight: live.EffectiveWeight()}
+	if change.State == store.Draining {
+		safe := s.safeAt()
+		change.SafeAt = &safe
+	}
+	return s.ok(w, http.StatusOK, change)
+}
+
+// deregister answers DELETE.
+func (s *Server) deregister(w http.ResponseWriter, r *http.Request) error {
+	service, id, err := target(r)
+	if err != nil {
+		return err
+	}
+	revision, err := s.cfg.Store.Deregister(r.Context(), service, id)
+	if err != nil {
+		return fmt.Errorf("%s %q: %w", service, id, err)
+	}
+	return s.ok(w, http.StatusOK, heartbeat.Removal{Revision: revision, SafeAt: s.safeAt()})
+}

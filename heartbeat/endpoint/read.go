@@ -1,0 +1,150 @@
+package endpoint
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dnsreg/dnsreg/heartbeat"
+	"github.com/dnsreg/dnsreg/store"
+)
+
+// view returns what is registered, or an error where that is not known.
+func (s *Server) view() (*store.View, error) {
+	if f := s.cfg.Store.Freshness(); f == store.Lost {
+		return nil, fmt.Errorf("%w: its content is not known", store.ErrUnavailable)
+	}
+	return s.cfg.Store.View(), nil
+}
+
+// services answers GET of the list of services.
+func (s *Server) services(w http.ResponseWriter, r *http.Request) error {
+	view, err := s.view()
+	if err != nil {
+		return err
+	}
+	if notModified(w, r, view.Revision()) {
+		return nil
+	}
+	list := heartbeat.Services{Services: make([]heartbeat.Summary, 0, view.Services())}
+	for snapshot := range view.All() {
+		list.Services = append(list.Services, heartbeat.Summary{
+			Service:   snapshot.Service,
+			Instances: len(snapshot.Instances),
+			Revision:  snapshot.Revision,
+		})
+	}
+	slices.SortFunc(list.Services, func(a, b heartbeat.Summary) int { return cmp.Compare(a.Service, b.Service) })
+	return s.ok(w, http.StatusOK, list)
+}
+
+// service answers GET of one service.
+func (s *Server) service(w http.ResponseWriter, r *http.Request) error {
+	service, err := store.ParseService(r.PathValue("service"))
+	if err != nil {
+		return err
+	}
+	view, err := s.view()
+	if err != nil {
+		return err
+	}
+	snapshot := view.Service(service)
+	if snapshot == nil {
+		return fmt.Errorf("%s: %w", service, store.ErrUnknown)
+	}
+	if notModified(w, r, snapshot.Revision) {
+		return nil
+	}
+	leases, err := s.cfg.Store.Leases(r.Context(), service)
+	if err != nil {
+		return err
+	}
+	detail := heartbeat.Service{Service: service, Revision: snapshot.Revision}
+	now := time.Now()
+	for i := range snapshot.Instances {
+		detail.Instances = append(detail.Instances, s.shown(service, &snapshot.Instances[i], leases, now))
+	}
+	return s.ok(w, http.StatusOK, detail)
+}
+
+// instance answers GET of one instance.
+func (s *Server) instance(w http.ResponseWriter, r *http.Request) error {
+	service, id, err := target(r)
+	if err != nil {
+		return err
+	}
+	view, err := s.view()
+	if err != nil {
+		return err
+	}
+	snapshot := view.Service(service)
+	live := snapshot.Find(id)
+	if live == nil {
+		return fmt.Errorf("%s %q: %w", service, id, store.ErrUnknown)
+	}
+	if notModified(w, r, snapshot.Revision) {
+		return nil
+	}
+	leases, err := s.cfg.Store.Leases(r.Context(), service)
+	if err != nil {
+		return err
+	}
+	return s.ok(w, http.StatusOK, heartbeat.Detail{
+		Service:  service,
+		Revision: snapshot.Revision,
+		ETag:     live.ETag(),
+		Instance: s.shown(service, live, leases, time.Now()),
+	})
+}
+
+// shown returns an instance as replies show it.
+func (s *Server) shown(service store.Service, live *store.Live, leases map[string]store.Lease, now time.Time) heartbeat.Instance {
+	in := heartbeat.Instance{
+		ID:        live.ID,
+		Host:      live.Host,
+		Addresses: append([]netip.Addr{}, live.Addresses...),
+		Port:      live.Port,
+		Priority:  live.Priority,
+		Weight:    live.EffectiveWeight(),
+		TXT:       append([]string{}, live.TXT...),
+		Subtypes:  append([]string{}, live.Subtypes...),
+		TTL:       heartbeat.Duration(live.TTL),
+		State:     live.State(),
+		DNS:       s.names(service, &live.Instance),
+	}
+	if !live.Overlay.Equal(store.Overlay{}) {
+		in.Overlay = &heartbeat.Overlay{State: live.Overlay.State, Weight: live.Overlay.Weight}
+	}
+	if lease, ok := leases[live.Key()]; ok {
+		left := max(lease.ExpiresAt.Sub(now), 0).Truncate(100 * time.Millisecond)
+		in.Lease = &heartbeat.LeaseLeft{ExpiresAt: lease.ExpiresAt.UTC(), Remaining: heartbeat.Duration(left)}
+	}
+	return in
+}
+
+// notModified names the revision as the reply's weak entity tag, and answers 304 where the caller has it (RFC 9110
+// section 13.1.2).
+func notModified(w http.ResponseWriter, r *http.Request, revision store.Revision) bool {
+	tag := fmt.Sprintf(`"%d"`, revision)
+	w.Header().Set("ETag", "W/"+tag)
+	if !matchesAny(r.Header.Values("If-None-Match"), tag) {
+		return false
+	}
+	w.WriteHeader(http.StatusNotModified)
+	return true
+}
+
+// matchesAny reports whether a list of entity tags has tag or "*", by weak comparison (RFC 9110 section 8.8.3.2).
+func matchesAny(headers []string, tag string) bool {
+	for have := range strings.SplitSeq(strings.Join(headers, ","), ",") {
+		have = strings.TrimPrefix(strings.TrimSpace(have), "W/")
+		if have == tag || have == "*" {
+			return true
+		}
+	}
+	return false
+}

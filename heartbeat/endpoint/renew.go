@@ -1,0 +1,132 @@
+package endpoint
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/dnsreg/dnsreg/heartbeat"
+	"github.com/dnsreg/dnsreg/internal/dnssd"
+	"github.com/dnsreg/dnsreg/store"
+)
+
+// target returns the instance that the path names, or an error that names what in it breaks a rule.
+func target(r *http.Request) (store.Service, string, error) {
+	var wrong findings
+	service, err := store.ParseService(r.PathValue("service"))
+	wrong.add(err)
+	id := r.PathValue("id")
+	if err := dnssd.CheckInstance(id); err != nil {
+		wrong = append(wrong, store.NewFieldError("id", id, err.Error()))
+	}
+	if len(wrong) > 0 {
+		return "", "", &store.InvalidError{Fields: wrong}
+	}
+	return service, id, nil
+}
+
+// renew answers a heartbeat. A body is not read.
+func (s *Server) renew(w http.ResponseWriter, r *http.Request) error {
+	service, id, err := target(r)
+	if err != nil {
+		return err
+	}
+	etag, err := parseIfMatch(strings.Join(r.Header.Values("If-Match"), ","))
+	if err != nil {
+		return err
+	}
+	renewed, err := s.renewEach(r, []store.Renewal{{Service: service, ID: id, ETag: etag}})
+	if err != nil {
+		return err
+	}
+	if err := renewed[0].Err; err != nil {
+		return fmt.Errorf("%s %q: %w", service, id, err)
+	}
+	return s.ok(w, http.StatusOK, heartbeat.Renewal{Lease: leaseForm(renewed[0].Lease)})
+}
+
+// renewAll answers a batch of heartbeats.
+func (s *Server) renewAll(w http.ResponseWriter, r *http.Request) error {
+	body, err := readBody(r, heartbeat.MaxBatchBody)
+	if err != nil {
+		return err
+	}
+	renewals, err := heartbeat.ParseBatch(body)
+	if err != nil {
+		return err
+	}
+	renewed, err := s.renewEach(r, renewals)
+	if err != nil {
+		return err
+	}
+	batch := heartbeat.Batch{Instances: make([]heartbeat.BatchResult, len(renewals))}
+	for i, renewal := range renewals {
+		item := heartbeat.BatchResult{Service: renewal.Service, ID: renewal.ID, Result: resultOf(renewed[i].Err)}
+		if renewed[i].Err == nil {
+			lease := leaseForm(renewed[i].Lease)
+			item.Lease = &lease
+		}
+		batch.Instances[i] = item
+	}
+	return s.ok(w, http.StatusOK, batch)
+}
+
+// renewEach renews leases and counts what became of them. A result that is none of those a caller can act on fails the
+// whole call.
+func (s *Server) renewEach(r *http.Request, renewals []store.Renewal) ([]store.Renewed, error) {
+	renewed, err := s.cfg.Store.RenewAll(r.Context(), renewals)
+	if err != nil {
+		s.counters.heartbeats.addN(resultOf(err), uint64(len(renewals)))
+		return nil, err
+	}
+	if len(renewed) != len(renewals) {
+		return nil, fmt.Errorf("renew: the store returned %d results to %d renewals", len(renewed), len(renewals))
+	}
+	for i, result := range renewed {
+		s.counters.heartbeats.add(resultOf(result.Err))
+		switch resultOf(result.Err) {
+		case heartbeat.ResultRenewed, heartbeat.ResultGone, heartbeat.ResultChanged, heartbeat.ResultDeregistered:
+		default:
+			return nil, fmt.Errorf("%s %q: %w", renewals[i].Service, renewals[i].ID, result.Err)
+		}
+	}
+	return renewed, nil
+}
+
+// resultOf returns the result that an error of the store stands for, in counters and batches.
+func resultOf(err error) string {
+	switch {
+	case err == nil:
+		return heartbeat.ResultRenewed
+	case errors.Is(err, store.ErrGone):
+		return heartbeat.ResultGone
+	case errors.Is(err, store.ErrConflict):
+		return heartbeat.ResultChanged
+	case errors.Is(err, store.ErrDeregistered):
+		return heartbeat.ResultDeregistered
+	case errors.Is(err, store.ErrFull):
+		return resultFull
+	case problemOf(err).Status >= http.StatusInternalServerError:
+		return resultFailed
+	default:
+		return resultInvalid
+	}
+}
+
+// parseIfMatch returns the one entity tag of an If-Match header (RFC 9110 section 13.1.1), quoted, weak or bare, or
+// nothing where there is no header or "*".
+func parseIfMatch(header string) (string, error) {
+	tag := strings.TrimSpace(header)
+	if tag == "" || tag == "*" {
+		return "", nil
+	}
+	tag = strings.TrimPrefix(tag, "W/")
+	if len(tag) >= 2 && tag[0] == '"' && tag[len(tag)-1] == '"' {
+		tag = tag[1 : len(tag)-1]
+	}
+	if tag == "" || strings.ContainsFunc(tag, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == ',' }) {
+		return "", &heartbeat.SyntaxError{Field: "If-Match", Rule: "must be one entity tag"}
+	}
+	return tag, nil
+}

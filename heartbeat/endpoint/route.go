@@ -1,0 +1,132 @@
+package endpoint
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/dnsreg/dnsreg/heartbeat"
+)
+
+// call answers one request, or returns the error that problem.go turns into a reply.
+type call func(w http.ResponseWriter, r *http.Request) error
+
+// route is one path and the calls of its methods. HEAD is answered where GET is.
+type route struct {
+	pattern string
+	calls   map[string]call
+}
+
+func (s *Server) table() []route {
+	const service = "/v1/services/{service}"
+	const instance = service + "/instances/{id}"
+	routes := []route{
+		{instance, map[string]call{
+			http.MethodPut:    s.register,
+			http.MethodPatch:  s.patch,
+			http.MethodDelete: s.deregister,
+			http.MethodGet:    s.instance,
+		}},
+		{instance + "/heartbeat", map[string]call{http.MethodPost: s.renew}},
+		{"/v1/heartbeats", map[string]call{http.MethodPost: s.renewAll}},
+		{"/v1/services", map[string]call{http.MethodGet: s.services}},
+		{service, map[string]call{http.MethodGet: s.service}},
+		{livez, map[string]call{http.MethodGet: s.live}},
+		{readyz, map[string]call{http.MethodGet: s.ready}},
+	}
+	if s.cfg.Metrics != nil {
+		routes = append(routes, route{"/metrics", map[string]call{http.MethodGet: s.metrics}})
+	}
+	return routes
+}
+
+// routes returns the handler of every path.
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	for _, route := range s.table() {
+		mux.Handle(route.pattern, s.dispatch(route))
+	}
+	mux.HandleFunc("/", s.notFound)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), s.cfg.Timeout)
+		defer cancel()
+		r = r.WithContext(ctx)
+		r.Body = http.MaxBytesReader(w, r.Body, heartbeat.MaxBatchBody)
+		reply := &reply{ResponseWriter: w, status: http.StatusOK, route: "other"}
+		defer func() { s.counters.requests.add(Request{reply.route, reply.status}) }()
+		if err := s.authorize(r); err != nil {
+			s.fail(reply, err)
+			return
+		}
+		path := r.URL.EscapedPath()
+		if !strings.HasPrefix(path, "/") || strings.Contains(path, "//") {
+			s.notFound(reply, r)
+			return
+		}
+		mux.ServeHTTP(reply, keepDots(r, path))
+	})
+}
+
+// keepDots escapes the segments "." and ".." of a path, since an id may be written so by mistake: ServeMux would take
+// them for directories and redirect, and a redirected PUT becomes a GET.
+func keepDots(r *http.Request, path string) *http.Request {
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		if s == "." || s == ".." {
+			segments[i] = strings.ReplaceAll(s, ".", "%2E")
+		}
+	}
+	clone, url := *r, *r.URL
+	url.RawPath = strings.Join(segments, "/")
+	clone.URL = &url
+	return &clone
+}
+
+// dispatch answers a route by method.
+func (s *Server) dispatch(route route) http.Handler {
+	methods := slices.Sorted(maps.Keys(route.calls))
+	if _, ok := route.calls[http.MethodGet]; ok {
+		methods = append(methods, http.MethodHead)
+	}
+	allow := strings.Join(methods, ", ")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet
+		}
+		call, ok := route.calls[method]
+		if !ok {
+			s.fail(w, &statusError{http.StatusMethodNotAllowed, "this path answers " + allow, "Allow", allow})
+			return
+		}
+		if reply, ok := w.(*reply); ok {
+			reply.route = method + " " + route.pattern
+		}
+		if err := call(w, r); err != nil {
+			s.fail(w, err)
+		}
+	})
+}
+
+func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	s.fail(w, &statusError{status: http.StatusNotFound, detail: fmt.Sprintf("there is nothing at %q", r.URL.Path)})
+}
+
+// reply notes what a request was answered with.
+type reply struct {
+	http.ResponseWriter
+	status int
+	route  string
+}
+
+// WriteHeader notes the status and passes it on.
+func (r *reply) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (r *reply) Unwrap() http.ResponseWriter { return r.ResponseWriter }
