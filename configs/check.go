@@ -27,7 +27,7 @@ func (c Config) crossCheck(source func(key string) string) problems {
 	}
 	require(len(c.DNS.Listen) > 0, "dns.listen", "", "must have at least one address")
 	require(len(c.HTTP.Listen) > 0, "http.listen", "", "must have at least one address")
-	require(c.Auth.Mode != AuthTokens || c.Auth.Tokens != "", "auth.tokens", "", "must name a file where auth.mode is tokens")
+	require(c.Auth.Mode != AuthToken || c.Auth.Tokens != "", "auth.tokens", "", "must name a file where auth.mode is token")
 	require(c.Auth.Mode != AuthNone || c.Auth.Tokens == "", "auth.tokens", c.Auth.Tokens, "must be empty where auth.mode is none")
 	for _, address := range c.HTTP.Listen {
 		ok := c.Auth.Mode != AuthAuto || c.Auth.Tokens != "" || isLoopback(address)

@@ -82,7 +82,7 @@ func TestValues(t *testing.T) {
 		{"store.max_instances", []string{"1", "1000000"}, []string{"0", "-1", "1e6", "many", "99999999999999999999"}, ruleCount},
 		{"http.trusted_proxies", []string{"10.0.0.1", "10.0.0.0/8", "::1", "2001:db8::/32"},
 			[]string{"10.0.0.0/33", "10.0.0", "fe80::1%eth0", "proxy"}, rulePrefix},
-		{"auth.mode", []string{"auto", "none"}, []string{"token", "None", "off"}, "must be auto, tokens or none"},
+		{"auth.mode", []string{"auto", "none"}, []string{"tokens", "None", "off"}, "must be auto, token or none"},
 		{"log.level", []string{"debug", "info", "warn", "error"}, []string{"INFO", "trace", "info+1"}, "must be debug, info, warn or error"},
 		{"log.format", []string{"text", "json"}, []string{"logfmt"}, "must be text or json"},
 		{"zone.nameservers", []string{"ns1=192.0.2.1", "ns1.svc.internal.=192.0.2.1", "ns.example.net.", "ns1=192.0.2.1;ns2=::1"},
@@ -132,7 +132,7 @@ func TestSecretsStayOut(t *testing.T) {
 func TestAccess(t *testing.T) {
 	const (
 		open   = `http.listen "%": must be a loopback address unless auth.tokens is set or auth.mode is none (--http-listen)`
-		noFile = "auth.tokens: must name a file where auth.mode is tokens (default)"
+		noFile = "auth.tokens: must name a file where auth.mode is token (default)"
 		unused = `auth.tokens "t": must be empty where auth.mode is none (--auth-tokens)`
 	)
 	tests := []struct {
@@ -150,8 +150,8 @@ func TestAccess(t *testing.T) {
 		{"[::]:1", nil, open},
 		{"192.0.2.1:1", []string{"--auth-mode=none"}, ""},
 		{"192.0.2.1:1", []string{"--auth-tokens=t"}, ""},
-		{"192.0.2.1:1", []string{"--auth-mode=tokens", "--auth-tokens=t"}, ""},
-		{"127.0.0.1:1", []string{"--auth-mode=tokens"}, noFile},
+		{"192.0.2.1:1", []string{"--auth-mode=token", "--auth-tokens=t"}, ""},
+		{"127.0.0.1:1", []string{"--auth-mode=token"}, noFile},
 		{"127.0.0.1:1", []string{"--auth-mode=none", "--auth-tokens=t"}, unused},
 	}
 	for _, tt := range tests {

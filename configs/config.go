@@ -60,14 +60,14 @@ type HTTP struct {
 
 // The values of Auth.Mode.
 const (
-	AuthAuto   = "auto"   // by tokens if there is a token file, else open, which only a loopback address may be
-	AuthTokens = "tokens" // by tokens
-	AuthNone   = "none"   // open, on whatever address
+	AuthAuto  = "auto"  // by tokens if there is a token file, else open, which only a loopback address may be
+	AuthToken = "token" // by tokens
+	AuthNone  = "none"  // open, on whatever address
 )
 
 // Auth configures who may use the HTTP endpoint.
 type Auth struct {
-	Mode   string // AuthAuto, AuthTokens or AuthNone
+	Mode   string // AuthAuto, AuthToken or AuthNone
 	Tokens string // path of the token file
 }
 

@@ -63,7 +63,7 @@ func fields() []field {
 			"addresses of the HTTP endpoint"),
 		list("http.trusted_proxies", prefixKind(), func(c *Config) *[]netip.Prefix { return &c.HTTP.TrustedProxies },
 			"proxies whose X-Forwarded-For is believed"),
-		one("auth.mode", wordKind(AuthAuto, AuthTokens, AuthNone), func(c *Config) *string { return &c.Auth.Mode },
+		one("auth.mode", wordKind(AuthAuto, AuthToken, AuthNone), func(c *Config) *string { return &c.Auth.Mode },
 			"who may use the HTTP endpoint; auto: by tokens if auth.tokens is set, else anybody on loopback"),
 		one("auth.tokens", pathKind(), func(c *Config) *string { return &c.Auth.Tokens },
 			"file of bearer tokens"),

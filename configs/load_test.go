@@ -86,7 +86,7 @@ http:
   listen: [":8054"]
   trusted_proxies: [10.0.0.0/8, "::1"]
 auth:
-  mode: tokens
+  mode: token
   tokens: /etc/tokens
 log:
   level: debug
@@ -110,7 +110,7 @@ func everyKeyConfig() configs.Config {
 			Listen:         []string{":8054"},
 			TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		},
-		Auth: configs.Auth{Mode: configs.AuthTokens, Tokens: "/etc/tokens"},
+		Auth: configs.Auth{Mode: configs.AuthToken, Tokens: "/etc/tokens"},
 		Log:  configs.Log{Level: slog.LevelDebug, Format: configs.LogJSON},
 	}
 }
@@ -123,7 +123,7 @@ func everyKeyText() map[string]string {
 		"zone.mailbox": "dns.admin@example.org", "zone.strict_names": "true",
 		"store.url": "memory:", "store.max_instances": "7",
 		"http.listen": ":8054", "http.trusted_proxies": "10.0.0.0/8,::1",
-		"auth.mode": "tokens", "auth.tokens": "/etc/tokens", "log.level": "debug", "log.format": "json",
+		"auth.mode": "token", "auth.tokens": "/etc/tokens", "log.level": "debug", "log.format": "json",
 	}
 }
 

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/dnsreg/dnsreg/configs"
+	"github.com/dnsreg/dnsreg/dnsserver"
+	"github.com/dnsreg/dnsreg/heartbeat/endpoint"
+	"github.com/dnsreg/dnsreg/internal/dnssd"
+	"github.com/dnsreg/dnsreg/internal/metrics"
+	"github.com/dnsreg/dnsreg/store"
+	"github.com/dnsreg/dnsreg/store/memstore"
+)
+
+// daemon is a whole server: store, DNS and HTTP. Listen, then Run, each once.
+type daemon struct {
+	zone  string // canonical
+	log   *slog.Logger
+	store *memstore.Store
+	dns   *dnsserver.Server
+	http  *endpoint.Server
+}
+
+// newDaemon returns a server that does nothing yet. It reads the token file. Its error names every key that is wrong.
+func newDaemon(cfg configs.Config, log *slog.Logger) (*daemon, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	zone, err := dnssd.ParseZone(cfg.Zone.Name)
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{zone: zone, log: log}
+	rules := store.Rules{Zone: zone, Hosts: hostsOf(zone, cfg.Zone.NameServers), Strict: cfg.Zone.StrictNames}
+	d.store, err = memstore.New(memstore.Config{Rules: rules, MaxInstances: cfg.Store.MaxInstances, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	if d.dns, err = d.newDNS(cfg); err != nil {
+		return nil, err
+	}
+	if d.http, err = d.newHTTP(cfg, rules); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// hostsOf returns the host labels that the name servers take in the zone, ns1 where none is configured.
+func hostsOf(zone string, servers []configs.NameServer) []string {
+	if len(servers) == 0 {
+		return []string{"ns1"}
+	}
+	var hosts []string
+	for _, ns := range servers {
+		if label, ok := strings.CutSuffix(ns.FullName(zone), "."+zone); ok {
+			hosts = append(hosts, label)
+		}
+	}
+	return hosts
+}
+
+func (d *daemon) newDNS(cfg configs.Config) (*dnsserver.Server, error) {
+	servers := make([]dnsserver.NameServer, len(cfg.Zone.NameServers))
+	for i, ns := range cfg.Zone.NameServers {
+		servers[i] = dnsserver.NameServer{Name: ns.FullName(d.zone), Addresses: ns.Addresses}
+	}
+	return dnsserver.New(dnsserver.Config{
+		Zone:        d.zone,
+		Source:      d.store,
+		Listen:      cfg.DNS.Listen,
+		NameServers: servers,
+		Mailbox:     cfg.Zone.Mailbox,
+		TTL:         cfg.DNS.TTL,
+		NegativeTTL: cfg.DNS.NegativeTTL,
+		Logger:      d.log,
+	})
+}
+
+func (d *daemon) newHTTP(cfg configs.Config, rules store.Rules) (*endpoint.Server, error) {
+	tokens, err := readTokens(cfg.Auth.Tokens)
+	if err != nil {
+		return nil, err
+	}
+	page, err := d.metrics()
+	if err != nil {
+		return nil, err
+	}
+	mode := cfg.Auth.Mode
+	if mode == configs.AuthAuto {
+		mode = "" // what the endpoint makes of the tokens
+	}
+	return endpoint.New(endpoint.Config{
+		Store:          d.store,
+		Rules:          rules,
+		AnswerTTL:      cfg.DNS.TTL,
+		Listen:         cfg.HTTP.Listen,
+		AuthMode:       mode,
+		Tokens:         tokens,
+		TrustedProxies: cfg.HTTP.TrustedProxies,
+		Metrics:        page,
+		Logger:         d.log,
+	})
+}
+
+// readTokens reads the token file at path; no path, no tokens.
+func readTokens(path string) ([]endpoint.Token, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("auth.tokens: %w", err)
+	}
+	defer func() { _ = f.Close() }() // only read from
+	tokens, err := endpoint.ParseTokens(f)
+	if err == nil && len(tokens) == 0 {
+		err = errors.New("must hold at least one token")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("auth.tokens %q: %w", path, err)
+	}
+	return tokens, nil
+}
+
+// metrics returns the handler of /metrics, which is part of the endpoint that it reads from.
+func (d *daemon) metrics() (http.Handler, error) {
+	return metrics.Handler(metrics.Sources{
+		Version:   buildVersion(),
+		DNS:       func() dnsserver.Stats { return d.dns.Stats() },
+		HTTP:      func() endpoint.Stats { return d.http.Stats() },
+		Store:     d.store.Stats,
+		Freshness: d.store.Freshness,
+	})
+}
+
+// Listen binds every address. Its error names the key whose address is not free, and then none stays bound.
+func (d *daemon) Listen() error {
+	if err := d.dns.Listen(); err != nil {
+		return fmt.Errorf("dns.listen: %w", err)
+	}
+	if err := d.http.Listen(); err != nil {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		return errors.Join(err, d.dns.Run(ended)) // which closes the sockets
+	}
+	return nil
+}
+
+// DNS returns the addresses that DNS listens on, with the ports in place of 0.
+func (d *daemon) DNS() []netip.AddrPort { return d.dns.Addrs() }
+
+// URL returns the URL of the HTTP endpoint's first address.
+func (d *daemon) URL() string { return d.http.URL() }
+
+// Run serves until ctx ends or a part fails, and returns when everything has stopped, in this order:
+//
+//  1. HTTP: /readyz says no, nobody is accepted, calls that run are finished;
+//  2. DNS: nothing more is read, what was read is answered;
+//  3. the store.
+//
+// So whoever was told "registered" is answered for as long as DNS answers at all.
+func (d *daemon) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var parts []*part
+	for _, run := range []func(context.Context) error{d.store.Run, d.dns.Run, d.http.Run} {
+		parts = append(parts, start(context.WithoutCancel(ctx), run, cancel))
+	}
+	d.log.Info("serving", "zone", d.zone, "dns", d.DNS(), "http", d.URL(), "version", buildVersion())
+	<-ctx.Done()
+	d.log.Info("stopping")
+	var errs []error
+	for _, p := range slices.Backward(parts) {
+		errs = append(errs, p.end())
+	}
+	d.log.Info("stopped")
+	return errors.Join(errs...)
+}
+
+// part is a part of a daemon that runs.
+type part struct {
+	stop context.CancelFunc
+	done chan error
+}
+
+// start runs a part until its end is called; ended is called if it ends before that, and after.
+func start(ctx context.Context, run func(context.Context) error, ended func()) *part {
+	ctx, stop := context.WithCancel(ctx)
+	p := &part{stop: stop, done: make(chan error, 1)}
+	go func() {
+		defer ended()
+		p.done <- run(ctx)
+	}()
+	return p
+}
+
+// end stops the part and returns its error when it has ended.
+func (p *part) end() error {
+	p.stop()
+	return <-p.done
+}

@@ -1,0 +1,179 @@
+// Package metrics shows what the parts of a server have counted in the form that Prometheus reads.
+package metrics
+
+import (
+	"net/http"
+	"runtime"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/dnsreg/dnsreg/dnsserver"
+	"github.com/dnsreg/dnsreg/heartbeat/endpoint"
+	"github.com/dnsreg/dnsreg/store"
+	"github.com/dnsreg/dnsreg/store/memstore"
+)
+
+// Sources are the parts of a server. Each function is called once for each scrape, from any goroutine.
+type Sources struct {
+	Version   string // of the build
+	DNS       func() dnsserver.Stats
+	HTTP      func() endpoint.Stats
+	Store     func() memstore.Stats
+	Freshness func() store.Freshness
+}
+
+// Handler returns the handler of /metrics: the figures of the sources, the build's, the Go runtime's and the process's.
+// It calls no source before the first scrape.
+func Handler(s Sources) (http.Handler, error) {
+	registry, err := NewRegistry(s)
+	if err != nil {
+		return nil, err
+	}
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), nil
+}
+
+// NewRegistry returns the registry behind [Handler].
+func NewRegistry(s Sources) (*prometheus.Registry, error) {
+	registry := prometheus.NewRegistry()
+	for _, c := range []prometheus.Collector{
+		newCollector(s),
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	} {
+		if err := registry.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return registry, nil
+}
+
+// family is one metric: how it is described, and its samples at a scrape.
+type family struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	read func(scrape, func(value float64, labels ...string))
+}
+
+// scrape is the state of all sources at one time.
+type scrape struct {
+	dns       dnsserver.Stats
+	http      endpoint.Stats
+	store     memstore.Stats
+	freshness store.Freshness
+}
+
+// collector is a prometheus.Collector of the sources.
+type collector struct {
+	sources  Sources
+	families []family
+}
+
+func newCollector(s Sources) *collector {
+	families := append(append(dnsFamilies(), httpFamilies()...), storeFamilies()...)
+	return &collector{sources: s, families: append(families, buildFamily(s.Version))}
+}
+
+// Describe sends the description of every metric.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, f := range c.families {
+		ch <- f.desc
+	}
+}
+
+// Collect sends every sample.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	now := scrape{dns: c.sources.DNS(), http: c.sources.HTTP(), store: c.sources.Store(), freshness: c.sources.Freshness()}
+	for _, f := range c.families {
+		f.read(now, func(value float64, labels ...string) {
+			m, err := prometheus.NewConstMetric(f.desc, f.kind, value, labels...)
+			if err != nil {
+				m = prometheus.NewInvalidMetric(f.desc, err)
+			}
+			ch <- m
+		})
+	}
+}
+
+// counts returns a metric that counts apart by labels.
+func counts(name, help string, read func(scrape, func(float64, ...string)), labels ...string) family {
+	return family{prometheus.NewDesc("dnsreg_"+name, help, labels, nil), prometheus.CounterValue, read}
+}
+
+// count returns a metric that only rises.
+func count(name, help string, read func(scrape) uint64) family {
+	return counts(name, help, func(s scrape, emit func(float64, ...string)) { emit(float64(read(s))) })
+}
+
+// gauge returns a metric that rises and falls.
+func gauge(name, help string, read func(scrape) float64) family {
+	f := counts(name, help, func(s scrape, emit func(float64, ...string)) { emit(read(s)) })
+	f.kind = prometheus.GaugeValue
+	return f
+}
+
+func dnsFamilies() []family {
+	return []family{
+		counts("dns_requests_total", "DNS queries that were replied to.", func(s scrape, emit func(float64, ...string)) {
+			for _, r := range s.dns.Requests {
+				emit(float64(r.Count), r.Transport.String(), r.Type, r.Rcode)
+			}
+		}, "transport", "type", "rcode"),
+		count("dns_dropped_total", "DNS messages that got no reply: too short, or no queries.", func(s scrape) uint64 { return s.dns.Dropped }),
+		count("dns_truncated_total", "DNS replies with TC set.", func(s scrape) uint64 { return s.dns.Truncated }),
+		count("dns_send_errors_total", "DNS replies that could not be sent.", func(s scrape) uint64 { return s.dns.SendErrors }),
+		gauge("dns_tcp_connections", "DNS connections that are open.", func(s scrape) float64 { return float64(s.dns.TCPOpen) }),
+		count("dns_tcp_accepted_total", "DNS connections that were accepted.", func(s scrape) uint64 { return s.dns.TCPAccepted }),
+		count("dns_tcp_evicted_total", "Idle DNS connections that were closed to make room.", func(s scrape) uint64 { return s.dns.TCPEvicted }),
+		count("dns_tcp_refused_total", "DNS connections that were closed at once for want of room.", func(s scrape) uint64 { return s.dns.TCPRefused }),
+	}
+}
+
+func httpFamilies() []family {
+	return []family{
+		counts("http_requests_total", "HTTP requests.", func(s scrape, emit func(float64, ...string)) {
+			for r, n := range s.http.Requests {
+				emit(float64(n), r.Route, strconv.Itoa(r.Status))
+			}
+		}, "route", "code"),
+		counts("registrations_total", "Registrations over HTTP.", func(s scrape, emit func(float64, ...string)) {
+			emitResults(s.http.Registrations, emit)
+		}, "result"),
+		counts("heartbeats_total", "Heartbeats over HTTP, those of a batch one by one.", func(s scrape, emit func(float64, ...string)) {
+			emitResults(s.http.Heartbeats, emit)
+		}, "result"),
+	}
+}
+
+func emitResults(results map[string]uint64, emit func(float64, ...string)) {
+	for result, n := range results {
+		emit(float64(n), result)
+	}
+}
+
+func storeFamilies() []family {
+	return []family{
+		count("expiries_total", "Leases that ended for want of a heartbeat.", func(s scrape) uint64 { return s.store.Expiries }),
+		count("deregistrations_total", "Instances that were deregistered.", func(s scrape) uint64 { return s.store.Deregistrations }),
+		gauge("instances", "Live instances, draining ones included.", func(s scrape) float64 { return float64(s.store.Instances) }),
+		gauge("services", "Services that have a live instance.", func(s scrape) float64 { return float64(s.store.Services) }),
+		gauge("tombstones", "Deregistered ids that are remembered.", func(s scrape) float64 { return float64(s.store.Tombstones) }),
+		gauge("revision", "Revision of the zone, whose SOA serial it is modulo 2^32.", func(s scrape) float64 { return float64(s.store.Revision) }),
+		gauge("store_synced", "1 if the view is the store's content, 0 if it is older.", func(s scrape) float64 {
+			if s.freshness == store.Synced {
+				return 1
+			}
+			return 0
+		}),
+	}
+}
+
+func buildFamily(version string) family {
+	f := counts("build_info", "Always 1; the labels say what was built.", func(_ scrape, emit func(float64, ...string)) {
+		emit(1, version, runtime.Version())
+	}, "version", "goversion")
+	f.kind = prometheus.GaugeValue
+	return f
+}
