@@ -41,7 +41,6 @@ func (s *Server) Answer(msg, buf []byte, transport Transport) []byte {
 
 // respond decides between an error and an answer from the zone.
 func (s *Server) respond(q *query, r *reply) {
-	depth, inZone := s.zone.contains(q)
 	switch {
 	case q.opcode != dns.OpcodeQuery:
 		r.rcode = dns.RcodeNotImplemented
@@ -49,19 +48,19 @@ func (s *Server) respond(q *query, r *reply) {
 		r.rcode = dns.RcodeFormatError
 	case q.version > 0:
 		r.rcode = dns.RcodeBadVers
-	case q.qclass != dns.ClassINET || !inZone:
+	case q.qclass != dns.ClassINET || !s.zone.contains(q):
 		r.rcode = dns.RcodeRefused
 		r.extended(dns.ExtendedErrorCodeNotAuthoritative, "")
 	case q.qtype == dns.TypeAXFR || q.qtype == dns.TypeIXFR:
 		r.rcode = dns.RcodeRefused
 		r.extended(dns.ExtendedErrorCodeProhibited, "")
 	default:
-		s.authoritative(q, r, depth)
+		s.authoritative(q, r)
 	}
 }
 
 // authoritative answers a question within the zone from the current view, as far as that can be trusted.
-func (s *Server) authoritative(q *query, r *reply, depth int) {
+func (s *Server) authoritative(q *query, r *reply) {
 	view := s.source.View()
 	switch s.source.Freshness() {
 	case store.Synced:
@@ -72,8 +71,8 @@ func (s *Server) authoritative(q *query, r *reply, depth int) {
 		return
 	}
 	r.serial = view.Revision().Serial()
-	l := lookup{Server: s, view: view, q: q, depth: depth}
-	n := l.find()
+	l := lookup{Server: s, view: view}
+	n := l.find(q)
 	switch set := n.pick(q.qtype); {
 	case n.broken != "":
 		r.fail(dns.ExtendedErrorCodeOther, n.broken)

@@ -105,7 +105,6 @@ func (c Config) complete() (Config, []netip.AddrPort, error) {
 	zone, err := dnssd.ParseZone(c.Zone)
 	if err != nil {
 		p.require(false, "Zone", c.Zone, err.Error())
-		return c, nil, p.err()
 	}
 	c.Zone = zone
 	c.completeMailbox(&p)
@@ -168,7 +167,8 @@ func (c *Config) completeMailbox(p *problems) {
 
 var errRoot = errors.New("the root is no host name")
 
-// absolute returns a name with a dot at its end, its ASCII capitals folded.
+// absolute returns a name in one form: with a dot at its end, its ASCII capitals folded, and no more escaped than it has
+// to be.
 func absolute(name string) (string, error) {
 	labels, err := dnssd.Split(name)
 	if err != nil {
@@ -177,7 +177,11 @@ func absolute(name string) (string, error) {
 	if len(labels) == 0 {
 		return "", errRoot
 	}
-	return strings.TrimSuffix(dnssd.Fold(name), ".") + ".", nil
+	var b strings.Builder
+	for _, label := range labels {
+		b.WriteString(dnssd.Escape(dnssd.Fold(label)) + ".")
+	}
+	return b.String(), nil
 }
 
 func (c *Config) completeNameServers(p *problems, listen []netip.AddrPort) {
@@ -220,6 +224,7 @@ func distinct(addresses []netip.Addr) []netip.Addr {
 	return slices.Compact(out)
 }
 
+// check brings a name server into canonical form and checks it. The zone is empty if it is itself in the wrong.
 func (n *NameServer) check(p *problems, field, zone string) {
 	name, err := absolute(n.Name)
 	if err == nil {
@@ -230,14 +235,18 @@ func (n *NameServer) check(p *problems, field, zone string) {
 	for _, a := range n.Addresses {
 		p.require(a.IsValid() && !a.IsUnspecified() && !a.IsMulticast(), field+".Addresses", a, "must be unicast addresses")
 	}
-	if err != nil {
-		return
+	if err == nil && zone != "" {
+		n.checkPlace(p, field, zone)
 	}
-	if !dnssd.InZone(zone, name) {
+}
+
+// checkPlace checks what depends on whether the name is in the zone: the server can answer its addresses only there.
+func (n *NameServer) checkPlace(p *problems, field, zone string) {
+	if !dnssd.InZone(zone, n.Name) {
 		p.require(len(n.Addresses) == 0, field+".Addresses", n.Addresses, "must be empty for a name outside the zone")
 		return
 	}
-	label := strings.TrimSuffix(strings.TrimSuffix(name, zone), ".")
+	label := strings.TrimSuffix(strings.TrimSuffix(n.Name, zone), ".")
 	p.require(label != "" && !strings.Contains(label, "."), field+".Name", n.Name, "must be one label below the zone, or outside of it")
 	p.require(len(n.Addresses) > 0, field+".Addresses", n.Addresses, "must have at least one address")
 }

@@ -44,50 +44,45 @@ func setsNode(sets ...*rrset) node {
 	return n
 }
 
-// lookup finds the node of one question in one view.
+// lookup finds nodes in one view.
 type lookup struct {
 	*Server
-	view  *store.View
-	q     *query
-	depth int // how many labels the question's name has in front of the zone's
+	view *store.View
 }
-
-// below returns the n-th label below the zone, counted from 1 next to the zone.
-func (l *lookup) below(n int) []byte { return l.q.label(l.zone.labels + n) }
 
 // find returns the node of the question's name. The names are those of RFC 6763 sections 4, 7 and 9, the host names
 // below a bare service name, and what lies between them and the zone.
-func (l *lookup) find() node {
-	if l.depth == 0 {
+func (l *lookup) find(q *query) node {
+	if q.depth == 0 {
 		return setsNode(l.zone.soa, l.zone.ns)
 	}
-	switch string(l.below(1)) {
+	switch string(q.below(1)) {
 	case "_tcp", "_udp":
-		return l.underProtocol()
+		return l.underProtocol(q)
 	default:
-		return l.address()
+		return l.address(q)
 	}
 }
 
-func (l *lookup) underProtocol() node {
-	proto := string(l.below(1))
+func (l *lookup) underProtocol(q *query) node {
+	proto := string(q.below(1))
 	switch {
-	case l.depth == 1: // _udp always has the browsing names below it
+	case q.depth == 1: // _udp always has the browsing names below it
 		return node{exists: proto == "_udp" || l.view.Answered(proto) > 0}
-	case proto == "_udp" && string(l.below(2)) == dnssd.MetaName:
-		return l.discovery()
+	case proto == "_udp" && string(q.below(2)) == dnssd.MetaName:
+		return l.discovery(q)
 	default:
-		return l.underService()
+		return l.underService(q)
 	}
 }
 
 // discovery answers the names below _dns-sd._udp.
-func (l *lookup) discovery() node {
-	switch l.depth {
+func (l *lookup) discovery(q *query) node {
+	switch q.depth {
 	case 2:
 		return node{exists: true}
 	case 3:
-		switch string(l.below(3)) {
+		switch string(q.below(3)) {
 		case "b", "db", "lb":
 			return setsNode(l.zone.browse)
 		case dnssd.TypesLabel:
@@ -98,8 +93,8 @@ func (l *lookup) discovery() node {
 }
 
 // underService answers a service's name and those below it.
-func (l *lookup) underService() node {
-	s := l.service(l.below(2), l.below(1))
+func (l *lookup) underService(q *query) node {
+	s := l.service(q.below(2), q.below(1))
 	switch {
 	case s == nil:
 		return node{}
@@ -108,12 +103,12 @@ func (l *lookup) underService() node {
 	}
 	var n node
 	switch {
-	case l.depth == 2:
+	case q.depth == 2:
 		n = setsNode(s.srv, s.ptr, s.txt)
-	case string(l.below(3)) == dnssd.SubtypeLabel:
-		n = l.subtype(s)
-	case l.depth == 3:
-		if in := s.find(l.below(3)); in != nil {
+	case string(q.below(3)) == dnssd.SubtypeLabel:
+		n = subtype(q, s)
+	case q.depth == 3:
+		if in := s.find(q.below(3)); in != nil {
 			n = setsNode(in.srv, in.txt)
 		}
 	}
@@ -121,26 +116,26 @@ func (l *lookup) underService() node {
 	return n
 }
 
-func (l *lookup) subtype(s *service) node {
-	switch l.depth {
+func subtype(q *query, s *service) node {
+	switch q.depth {
 	case 3:
 		return node{exists: len(s.subtypes) > 0}
 	case 4:
-		return setsNode(s.subtypes[string(l.below(4))])
+		return setsNode(s.subtypes[string(q.below(4))])
 	default:
 		return node{}
 	}
 }
 
 // address answers a name server's name, a bare service name and the hosts below it.
-func (l *lookup) address() node {
-	if l.depth > 2 {
+func (l *lookup) address(q *query) node {
+	if q.depth > 2 {
 		return node{}
 	}
-	if server := l.zone.hosts[string(l.below(1))]; server != nil && l.depth == 1 {
+	if server := l.zone.hosts[string(q.below(1))]; server != nil && q.depth == 1 {
 		return setsNode(server.a, server.aaaa)
 	}
-	s := l.bareService()
+	s := l.bareService(q.below(1))
 	switch {
 	case s == nil:
 		return node{}
@@ -148,19 +143,19 @@ func (l *lookup) address() node {
 		return node{broken: "a name of the service cannot be encoded"}
 	}
 	all := l.cache.addresses(l.view, s)
-	if l.depth == 1 {
+	if q.depth == 1 {
 		return setsNode(all.all.a, all.all.aaaa)
 	}
-	if h := all.hosts[string(l.below(2))]; h != nil {
+	if h := all.hosts[string(q.below(2))]; h != nil {
 		return setsNode(h.a, h.aaaa)
 	}
 	return node{}
 }
 
 // bareService returns one of the services that share a bare name, nil if neither is answered.
-func (l *lookup) bareService() *service {
+func (l *lookup) bareService(label []byte) *service {
 	var buf [1 + dnssd.MaxLabel]byte
-	name := append(append(buf[:0], '_'), l.below(1)...)
+	name := append(append(buf[:0], '_'), label...)
 	for _, proto := range [...]string{"_tcp", "_udp"} {
 		if s := l.service(name, []byte(proto)); s != nil {
 			return s

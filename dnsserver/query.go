@@ -17,25 +17,33 @@ const (
 	optionHeaderLen = 4
 )
 
+// asked is what a reply depends on beside the answer.
+type asked struct {
+	id       uint16
+	opcode   int
+	rd       bool
+	nameLen  int    // of the question's name; 0: no question was read
+	question int    // octets of the question section to echo, 0 for none
+	qtype    uint16 // 0 without a question
+
+	opt  bool // there is an OPT record
+	size int  // that the client can take over UDP; 0 without OPT
+	do   bool
+}
+
 // query is what the server needs to know of one incoming message. It is filled from the wire in one pass that allocates
 // nothing and believes no count: every record that a count claims must be there.
 type query struct {
-	msg    []byte
-	opcode int
-	bad    bool // its form is in error, or it does not have exactly one question
+	asked
+	msg     []byte
+	bad     bool // its form is in error, or it does not have exactly one question
+	qclass  uint16
+	version byte // of EDNS
 
-	name     [dnssd.MaxName]byte     // of the question, in wire form, ASCII capitals folded
-	nameLen  int                     // 0: no question was read
-	starts   [dnssd.MaxName / 2]byte // where each label of name starts
-	labels   int
-	qtype    uint16
-	qclass   uint16
-	question int // octets of the question section to echo, 0 for none
-
-	opt     bool // there is an OPT record
-	version byte
-	size    int // that the client can take over UDP; 0 without OPT
-	do      bool
+	name   [dnssd.MaxName]byte     // of the question, in wire form, ASCII capitals folded
+	starts [dnssd.MaxName / 2]byte // where each label of name starts
+	labels int
+	depth  int // how many of labels stand in front of the zone's name
 }
 
 // parse reads msg and reports whether it deserves a reply: shorter messages cannot be answered, and answering a response
@@ -45,7 +53,9 @@ func (q *query) parse(msg []byte) bool {
 		return false
 	}
 	q.msg = msg
+	q.id = binary.BigEndian.Uint16(msg)
 	q.opcode = int(msg[2] >> 3 & 0xf)
+	q.rd = msg[2]&0x01 != 0
 	switch q.opcode {
 	case dns.OpcodeQuery, dns.OpcodeNotify, dns.OpcodeUpdate:
 		q.bad = !q.parseBody()
@@ -200,8 +210,8 @@ func (q *query) suffix(n int) []byte {
 	return q.name[q.starts[q.labels-n]:q.nameLen]
 }
 
-// label returns the label that stands n labels from the end of the question's name, counted from 1, without its length.
-func (q *query) label(n int) []byte {
-	start := int(q.starts[q.labels-n])
+// below returns the n-th label below the zone, counted from 1 next to it, without its length.
+func (q *query) below(n int) []byte {
+	start := int(q.starts[q.depth-n])
 	return q.name[start+1 : start+1+int(q.name[start])]
 }

@@ -9,22 +9,22 @@ import (
 // reply is one message in the making at the end of a caller's buffer. The header, truncation and the OPT record each
 // have their one place here.
 type reply struct {
-	q         *query
+	asked
 	transport Transport
 	buf       []byte
 	base      int // where in buf the reply starts
+	body      int // where in buf the sections behind the question start
 	limit     int // octets that the reply may take, an OPT record without options set aside
 	turn      int // by how much sets are rotated
 	serial    uint32
-	size      int // that the server's OPT record tells
+	maxUDP    int // octets, told by the OPT record
 
 	rcode   int
 	aa, tc  bool
 	counts  [3]uint16 // of the answer, authority and additional sections
-	ede     uint16    // info code of an extended DNS error (RFC 8914), if hasEDE
 	hasEDE  bool
+	ede     uint16 // info code of an extended DNS error (RFC 8914)
 	edeText string
-	body    int // where in buf the sections behind the question start
 }
 
 // Sections of a reply behind the question, as reply.counts numbers them.
@@ -43,12 +43,12 @@ const (
 // begin starts a reply to q with the question as it was asked, letter for letter.
 func (s *Server) begin(q *query, buf []byte, transport Transport) reply {
 	r := reply{
-		q:         q,
+		asked:     q.asked,
 		transport: transport,
 		base:      len(buf),
 		limit:     maxMessageSize,
-		turn:      int(binary.BigEndian.Uint16(q.msg)),
-		size:      s.maxUDPSize,
+		turn:      int(q.id),
+		maxUDP:    s.maxUDPSize,
 	}
 	if transport == UDP {
 		r.limit = min(max(q.size, plainUDPSize), s.maxUDPSize)
@@ -112,7 +112,7 @@ func (r *reply) putSOA(owner int, set *rrset) {
 }
 
 // suffix returns the offset of the last n octets of the question's name.
-func (r *reply) suffix(n int) int { return headerLen + r.q.nameLen - n }
+func (r *reply) suffix(n int) int { return headerLen + r.nameLen - n }
 
 // truncate gives up what was written behind the question and tells the client to ask over TCP (RFC 2181 section 9).
 func (r *reply) truncate() {
@@ -123,13 +123,13 @@ func (r *reply) truncate() {
 
 // finish writes the OPT record and the header, and returns the buffer with the whole reply at its end.
 func (r *reply) finish() []byte {
-	if r.q.opt {
+	if r.opt {
 		r.putOPT()
 	}
 	head := r.buf[r.base:]
-	head[2] = 0x80 | byte(r.q.opcode)<<3
-	if r.q.opcode == dns.OpcodeQuery {
-		head[2] |= r.q.msg[2] & 0x01 // RD
+	head[2] = 0x80 | byte(r.opcode)<<3
+	if r.rd && r.opcode == dns.OpcodeQuery {
+		head[2] |= 0x01
 	}
 	if r.aa {
 		head[2] |= 0x04
@@ -139,7 +139,7 @@ func (r *reply) finish() []byte {
 	}
 	head[3] = byte(r.rcode & 0xf)
 	questions := uint16(0)
-	if r.q.question > 0 {
+	if r.question > 0 {
 		questions = 1
 	}
 	binary.BigEndian.PutUint16(head[4:], questions)
@@ -154,9 +154,9 @@ func (r *reply) finish() []byte {
 func (r *reply) putOPT() {
 	r.buf = append(r.buf, 0)
 	r.buf = binary.BigEndian.AppendUint16(r.buf, dns.TypeOPT)
-	r.buf = binary.BigEndian.AppendUint16(r.buf, uint16(r.size))
+	r.buf = binary.BigEndian.AppendUint16(r.buf, uint16(r.maxUDP))
 	flags := byte(0)
-	if r.q.do {
+	if r.do {
 		flags = 0x80 // RFC 3225 section 3: copied
 	}
 	r.buf = append(r.buf, byte(r.rcode>>4), 0, flags, 0)

@@ -3,7 +3,7 @@ package dnsserver
 import (
 	"bytes"
 	"fmt"
-	"slices"
+	"sort"
 	"sync/atomic"
 	"time"
 
@@ -148,7 +148,7 @@ func (c *compiler) hostRef(name string) int32 {
 
 // find returns the instance whose id, in small ASCII letters, is key, or nil.
 func (s *service) find(key []byte) *instance {
-	i, ok := slices.BinarySearchFunc(s.instances, key, func(in instance, key []byte) int { return bytes.Compare(in.key, key) })
+	i, ok := sort.Find(len(s.instances), func(i int) int { return bytes.Compare(key, s.instances[i].key) })
 	if !ok {
 		return nil
 	}

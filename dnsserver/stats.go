@@ -47,8 +47,8 @@ type stats struct {
 // count notes a finished reply. A query whose question could not be read has no type, so it counts under other.
 func (s *stats) count(transport Transport, r *reply) {
 	typ, code := 0, 0
-	for i := 1; i < len(countedTypes) && r.q.question > 0; i++ {
-		if countedTypes[i] == r.q.qtype {
+	for i := 1; i < len(countedTypes); i++ {
+		if countedTypes[i] == r.qtype {
 			typ = i
 			break
 		}

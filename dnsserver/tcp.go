@@ -116,11 +116,15 @@ func (c *tcpConn) next() error {
 		c.idleSince.Store(0)
 		c.setReadDeadline(c.messageTimeout)
 	}
-	var length [lengthLen]byte
-	if _, err := io.ReadFull(c.in, length[:]); err != nil {
+	length, err := c.in.Peek(lengthLen)
+	if err != nil {
 		return err
 	}
-	return c.readBody(int(binary.BigEndian.Uint16(length[:])))
+	n := int(binary.BigEndian.Uint16(length))
+	if _, err := c.in.Discard(lengthLen); err != nil {
+		return err
+	}
+	return c.readBody(n)
 }
 
 // readBody makes room as octets come, not as many as the length promises.

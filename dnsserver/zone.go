@@ -72,12 +72,13 @@ func (z *zone) addNameServers(servers []NameServer) error {
 	return nil
 }
 
-// hostLabel returns what stands in front of the zone's name in a name below it.
+// hostLabel returns the label that stands in front of the zone's name in the name of a host below it.
 func (z *zone) hostLabel(name string) (string, bool) {
-	if name == z.name || !dnssd.InZone(z.name, name) {
+	labels, err := dnssd.Split(name)
+	if err != nil || len(labels) != z.labels+1 || !dnssd.InZone(z.name, name) {
 		return "", false
 	}
-	return name[:len(name)-len(z.name)-1], true
+	return labels[0], true
 }
 
 func newHost(addresses []netip.Addr) host {
@@ -121,18 +122,21 @@ func (z *zone) nameRecord(name string) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	rec := record{data: wire, ref: noReference}
-	if dnssd.InZone(z.name, name) {
-		rec.data, rec.tail = wire[:len(wire)-len(z.wire)], uint8(len(z.wire))
+	labels, err := dnssd.Split(name)
+	if err != nil {
+		return record{}, err
 	}
-	return rec, nil
+	if n := len(labels) - z.labels; n >= 0 && bytes.HasSuffix(wire, z.wire) {
+		front := dnssd.WireLen(labels[:n]...) - 1
+		if front+len(z.wire) == len(wire) { // else the zone's octets begin within a label
+			return record{data: wire[:front], tail: uint8(len(z.wire)), ref: noReference}, nil
+		}
+	}
+	return record{data: wire, ref: noReference}, nil
 }
 
-// contains reports whether the question's name is the zone's or lies below it, and how many labels below.
-func (z *zone) contains(q *query) (depth int, ok bool) {
-	depth = q.labels - z.labels
-	if depth < 0 || !bytes.Equal(q.suffix(z.labels), z.wire) {
-		return 0, false
-	}
-	return depth, true
+// contains reports whether the question's name is the zone's or lies below it, and notes in q how many labels below.
+func (z *zone) contains(q *query) bool {
+	q.depth = q.labels - z.labels
+	return q.depth >= 0 && bytes.Equal(q.suffix(z.labels), z.wire)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"iter"
 	"slices"
+	"sort"
 
 	"github.com/dnsreg/dnsreg/internal/dnssd"
 )
@@ -120,7 +121,7 @@ func (v *View) count(s *Snapshot, sign int) {
 }
 
 func (b bucket) search(service Service) (int, bool) {
-	return slices.BinarySearchFunc(b, service, func(s *Snapshot, service Service) int { return cmp.Compare(s.Service, service) })
+	return sort.Find(len(b), func(i int) int { return cmp.Compare(service, b[i].Service) })
 }
 
 // hash is FNV-1a: a registrar who makes services collide slows its own registrations down, and nothing else.
