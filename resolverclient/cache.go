@@ -6,40 +6,60 @@ import (
 	"time"
 )
 
+// maxSpellings bounds how many spellings of a name the cache knows by heart.
+const maxSpellings = 4
+
 // cache holds the entries by owner name, at most max of them.
 type cache struct {
 	max int
 
 	mu      sync.Mutex
 	entries map[string]*slot
-	clock   uint64 // counts uses
+	spelled map[string]*slot // by the service as callers spell it
+	clock   uint64           // counts uses
 }
 
 // slot is an entry's place in the cache.
 type slot struct {
-	entry *entry
-	used  uint64 // the clock at its last use
+	entry     *entry
+	used      uint64 // the clock at its last use
+	spellings []string
 }
 
-// entry returns the entry of a name, made by the function where there is none. In a full cache the one used longest
-// ago makes room; whoever still holds it, as a balancer does, keeps it alive and renewed.
-func (c *cache) entry(name string, make func() *entry) *entry {
+// recall returns the entry that was asked for under this spelling before, or nil.
+func (c *cache) recall(service string) *entry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.spelled[service]
+	if s == nil {
+		return nil
+	}
+	c.clock++
+	s.used = c.clock
+	return s.entry
+}
+
+// entry returns the entry of a name, made by the function where there is none, and remembers how it was spelled. In a
+// full cache the one used longest ago makes room; whoever still holds it, as a balancer does, keeps it alive and
+// renewed.
+func (c *cache) entry(name, service string, create func() *entry) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clock++
-	if s := c.entries[name]; s != nil {
-		s.used = c.clock
-		return s.entry
+	s := c.entries[name]
+	if s == nil {
+		if len(c.entries) >= c.max {
+			c.evict()
+		}
+		s = &slot{entry: create()}
+		c.entries[name] = s
 	}
-	if len(c.entries) >= c.max {
-		c.evict()
+	s.used = c.clock
+	if len(s.spellings) < maxSpellings && c.spelled[service] == nil {
+		s.spellings = append(s.spellings, service)
+		c.spelled[service] = s
 	}
-	if c.entries == nil {
-		c.entries = map[string]*slot{}
-	}
-	e := make()
-	c.entries[name] = &slot{e, c.clock}
-	return e
+	return s.entry
 }
 
 // evict removes the entry used longest ago. It looks at all of them: the cache is small beside the lookup that
@@ -51,6 +71,9 @@ func (c *cache) evict() {
 		if s.used < least {
 			oldest, least = name, s.used
 		}
+	}
+	for _, service := range c.entries[oldest].spellings {
+		delete(c.spelled, service)
 	}
 	delete(c.entries, oldest)
 }

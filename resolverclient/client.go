@@ -40,7 +40,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("resolverclient: %w", err)
 	}
 	c := &Client{cfg: cfg, zone: zone}
-	c.cache.max = cfg.MaxEntries
+	c.cache = cache{max: cfg.MaxEntries, entries: map[string]*slot{}, spelled: map[string]*slot{}}
 	for _, addr := range cfg.Servers {
 		c.servers = append(c.servers, &server{addr: addr, dial: cfg.Dial, timeout: cfg.Timeout})
 	}
@@ -71,14 +71,17 @@ func (c *Client) begin() bool {
 
 // entry returns the cache's entry of a service.
 func (c *Client) entry(service string) (*entry, error) {
-	name, err := c.name(service)
-	switch {
-	case err != nil:
-		return nil, err
-	case c.ctx.Err() != nil:
+	if c.ctx.Err() != nil {
 		return nil, ErrClosed
 	}
-	return c.cache.entry(name, func() *entry { return newEntry(c, name) }), nil
+	if e := c.cache.recall(service); e != nil {
+		return e, nil
+	}
+	name, err := c.name(service)
+	if err != nil {
+		return nil, err
+	}
+	return c.cache.entry(name, service, func() *entry { return newEntry(c, name) }), nil
 }
 
 // name returns the owner name of a service's SRV records in small letters: an absolute name as it is, anything else

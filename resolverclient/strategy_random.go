@@ -1,44 +1,75 @@
 package resolverclient
 
-import (
-	"math/rand/v2"
-	"slices"
-)
+import "math/rand/v2"
 
 // uniform draws each with the same chance.
 type uniform int
 
 func (n uniform) pick() int { return rand.IntN(int(n)) }
 
-// lottery draws by weight (RFC 2782, for a single draw).
+// lottery draws by weight in constant time (the alias method of Walker and Vose, in whole numbers and so exact). Each
+// column holds total tickets; those below its mark are its own, the others another's.
 type lottery struct {
-	sums []int // running sums of the weights
-	zero []int // those of weight 0
+	total   int
+	columns []column
 }
 
+type column struct{ mark, other int }
+
+// newLottery returns the draw of RFC 2782 for a single place: a weight's share is w in (sum + 1), and all of weight 0
+// share the rest; without any of them, w in sum.
 func newLottery(weights []uint16) picker {
-	l := &lottery{sums: make([]int, len(weights))}
-	sum := 0
-	for i, w := range weights {
+	zeros := 0
+	for _, w := range weights {
 		if w == 0 {
-			l.zero = append(l.zero, i)
+			zeros++
 		}
-		sum += int(w)
-		l.sums[i] = sum
 	}
-	if sum == 0 {
-		return uniform(len(weights))
+	l := &lottery{columns: make([]column, len(weights))}
+	shares := make([]int, len(weights))
+	for i, w := range weights {
+		shares[i] = int(w) * max(zeros, 1)
+		if w == 0 {
+			shares[i] = 1
+		}
+		l.total += shares[i]
 	}
+	l.fill(shares)
 	return l
 }
 
-// pick draws a ticket from 1 to the sum, or from 0 where a weight is 0: the ticket 0 is theirs.
-func (l *lottery) pick() int {
-	sum := l.sums[len(l.sums)-1]
-	if len(l.zero) > 0 && rand.IntN(sum+1) == 0 {
-		return l.zero[rand.IntN(len(l.zero))]
+// fill gives every column the tickets of one share that is too small for it, and the rest of it to one too large.
+func (l *lottery) fill(shares []int) {
+	var small, large []int
+	for i := range shares {
+		shares[i] *= len(shares)
+		if shares[i] < l.total {
+			small = append(small, i)
+		} else {
+			large = append(large, i)
+		}
 	}
-	i, _ := slices.BinarySearch(l.sums, 1+rand.IntN(sum))
+	for len(small) > 0 && len(large) > 0 {
+		s, g := small[len(small)-1], large[len(large)-1]
+		small = small[:len(small)-1]
+		l.columns[s] = column{shares[s], g}
+		shares[g] -= l.total - shares[s]
+		if shares[g] < l.total {
+			large = large[:len(large)-1]
+			small = append(small, g)
+		}
+	}
+	for _, i := range large { // exactly full
+		l.columns[i] = column{l.total, i}
+	}
+}
+
+func (l *lottery) pick() int {
+	ticket := rand.IntN(l.total * len(l.columns))
+	i := ticket / l.total
+	if c := l.columns[i]; ticket%l.total >= c.mark {
+		return c.other
+	}
 	return i
 }
 

@@ -1,7 +1,6 @@
 package resolverclient
 
 import (
-	"cmp"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -40,23 +39,21 @@ func (s *schedule) pick() int { return int(s.round[s.turn.next(len(s.round))]) }
 
 // planTurns returns a round in which each index has as many turns as its weight, divided by the weights' greatest
 // common divisor, and these are spread evenly. A round longer than limit is scaled down to it, in which a weight above
-// 0 keeps at least one turn. Weights that are all 0 count as equal.
+// 0 keeps at least one turn. Weights that are all 0 count as equal. There are fewer than 65536: a DNS message has room
+// for no more.
 func planTurns(weights []uint16, limit int) []int32 {
 	shares := reduce(weights, max(limit, len(weights)))
-	type turn struct {
-		at    float64
-		index int32
-	}
-	var plan []turn
+	var plan []uint64 // when within the round, in units of 2^-47, and whose turn: each a middle of equal intervals
 	for i, share := range shares {
 		for k := range share {
-			plan = append(plan, turn{(float64(k) + 0.5) / float64(share), int32(i)})
+			at := uint64(2*k+1) << 46 / uint64(share)
+			plan = append(plan, at&^0xffff|uint64(i))
 		}
 	}
-	slices.SortFunc(plan, func(a, b turn) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.index, b.index)) })
+	slices.Sort(plan)
 	round := make([]int32, len(plan))
-	for i, t := range plan {
-		round[i] = t.index
+	for i, turn := range plan {
+		round[i] = int32(turn & 0xffff)
 	}
 	return round
 }
