@@ -208,6 +208,7 @@ func TestEnvironment(t *testing.T) {
 		{"DNSREG_DNS", "127.0.0.1:1", ""},
 		{"DNSREG_TOKEN_FILE", "t", ""},
 		{"DNSREG_DNS_TTL", "", ""},
+		{"DNSREG_NOTHING", "", ""},
 		{"OTHER_DNSREG_X", "1", ""},
 		{"DNSREG_PORT", "tcp://10.0.0.1:8054", ""},
 		{"DNSREG_PORT_8054_TCP_ADDR", "10.0.0.1", ""},

@@ -12,8 +12,8 @@ func clientEnv() []string {
 	return []string{configEnv, envPrefix + "SERVER", envPrefix + "DNS", envPrefix + "TOKEN_FILE"}
 }
 
-// CheckEnvironment returns an [*Error] that names each environment variable that begins with DNSREG_ and means nothing.
-// [Flags.Load] checks the same.
+// CheckEnvironment returns an [*Error] that names each environment variable that begins with DNSREG_, is not empty and
+// means nothing. [Flags.Load] checks the same.
 func CheckEnvironment() error { return checkEnviron(os.Environ()).err() }
 
 // checkEnviron returns a problem for each variable of environ, "NAME=value", that begins like ours and is none.
@@ -25,7 +25,8 @@ func checkEnviron(environ []string) problems {
 	var p problems
 	for _, variable := range environ {
 		name, value, _ := strings.Cut(variable, "=")
-		if strings.HasPrefix(name, envPrefix) && !slices.Contains(known, name) && !isServiceLink(name, value) {
+		ours := strings.HasPrefix(name, envPrefix) && value != ""
+		if ours && !slices.Contains(known, name) && !isServiceLink(name, value) {
 			p.report(name, "environment", []fault{{rule: unknownKey(name, known)}})
 		}
 	}

@@ -45,8 +45,12 @@ func env(name, preset string) string {
 	return preset
 }
 
-// client returns a client of the server that the flags name.
+// client returns a client of the server that the flags name, after a look at the environment for variables that nobody
+// reads.
 func (f *httpFlags) client() (*heartbeat.Client, error) {
+	if err := configs.CheckEnvironment(); err != nil {
+		return nil, err
+	}
 	token, err := readToken(f.tokenFile)
 	if err != nil {
 		return nil, err
@@ -82,7 +86,7 @@ func within(ctx context.Context, timeout time.Duration) (context.Context, contex
 	return context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w: --timeout %v", context.DeadlineExceeded, timeout))
 }
 
-// call runs f with a client and the limit of the flags.
+// call runs do with a client and the limit of the flags.
 func (f *httpFlags) call(ctx context.Context, do func(context.Context, *heartbeat.Client) error) error {
 	client, err := f.client()
 	if err != nil {
@@ -106,8 +110,11 @@ func (f *dnsFlags) add(cmd *cobra.Command) {
 	addTimeout(cmd, &f.timeout)
 }
 
-// call runs f with a resolver and the limit of the flags, and closes the resolver.
+// call runs do with a resolver and the limit of the flags, and closes the resolver.
 func (f *dnsFlags) call(ctx context.Context, do func(context.Context, *resolverclient.Client) error) (err error) {
+	if err := configs.CheckEnvironment(); err != nil {
+		return err
+	}
 	client, err := resolverclient.New(resolverclient.Config{Servers: f.dns, Zone: f.zone})
 	if err != nil {
 		return usageError{err}

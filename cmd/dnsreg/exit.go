@@ -33,14 +33,10 @@ type verbError struct{ error }
 
 func (e verbError) Unwrap() error { return e.error }
 
-// verb is a command's RunE: f, after a look at the environment for variables that nobody reads.
+// verb is a command's RunE: f, whose errors are told from those of cobra.
 func verb(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		err := configs.CheckEnvironment()
-		if err == nil {
-			err = f(cmd, args)
-		}
-		if err != nil {
+		if err := f(cmd, args); err != nil {
 			return verbError{err}
 		}
 		return nil
