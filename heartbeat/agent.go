@@ -107,11 +107,11 @@ func memberships(cfg AgentConfig) ([]*membership, error) {
 	members := make([]*membership, len(cfg.Entries))
 	for i, e := range cfg.Entries {
 		service, err := store.ParseService(string(e.Service))
-		if err != nil {
-			errs = append(errs, fmt.Errorf("entries[%d]: %w", i, err))
-		}
 		k := key{service, e.Instance.Key()}
-		if seen[k] {
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("entries[%d]: %w", i, err))
+		case seen[k]:
 			errs = append(errs, fmt.Errorf("entries[%d]: %s %q must not be given twice", i, service, e.Instance.ID))
 		}
 		seen[k] = true
@@ -151,7 +151,7 @@ func (a *Agent) Close() error {
 
 // keep keeps the entries registered until ctx ends or none is left.
 func (a *Agent) keep(ctx context.Context) {
-	for ctx.Err() == nil && len(a.members) > 0 {
+	for ctx.Err() == nil && a.closing.Err() == nil && len(a.members) > 0 {
 		timer := time.NewTimer(time.Until(a.next()))
 		select {
 		case <-ctx.Done():

@@ -61,7 +61,7 @@ func (d *decoder) syntax(rule string) error {
 	if field == "" {
 		field = "body"
 	}
-	return &SyntaxError{Field: store.NewFieldError(field, "", "").Field, Rule: rule}
+	return &SyntaxError{Field: store.NewFieldError("", field, "").Value, Rule: rule}
 }
 
 // require notes a rule that value, in the caller's words, breaks.

@@ -1,6 +1,7 @@
 package heartbeat
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -54,8 +55,9 @@ func phase() float64 { return 0.5 + 0.4*rand.Float64() }
 type verdict uint8
 
 const (
-	again   verdict = iota // the server is in trouble or out of reach: try again soon
+	again   verdict = iota // the server is out of reach: try again soon, and nothing else before that
 	reput                  // register again at once
+	later                  // the server stumbled over this call: try again after an interval
 	refused                // try again, slowly
 	final                  // give up
 )
@@ -64,12 +66,14 @@ const (
 func judge(err error) verdict {
 	var p *ProblemError
 	switch {
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return again
 	case errors.Is(err, store.ErrGone), errors.Is(err, store.ErrConflict):
 		return reput
 	case errors.Is(err, store.ErrDeregistered), errors.As(err, new(*store.InvalidError)):
 		return final
 	case !errors.As(err, &p), p.Status >= http.StatusInternalServerError:
-		return again
+		return later
 	case p.Status == http.StatusBadRequest, p.Status == http.StatusRequestEntityTooLarge:
 		return final
 	default:

@@ -184,7 +184,7 @@ func (a *Agent) failed(m *membership, err error) {
 		a.log.Warn("refused, trying again later", m.attrs(), "error", err, "again", m.due)
 	default:
 		m.due = time.Now().Add(time.Duration(phase() * float64(m.interval)))
-		a.log.Warn("heartbeat failed", m.attrs(), "error", err)
+		a.log.Warn("call failed, trying again", m.attrs(), "error", err, "again", m.due)
 	}
 	a.notify(Event{Service: m.Service, ID: m.Instance.ID, Err: err, Ended: m.ended})
 }
