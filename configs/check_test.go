@@ -32,14 +32,22 @@ func TestWrongFiles(t *testing.T) {
 		{"number for duration", "dns: {ttl: 5}", `dns.ttl "5": ` + ruleTTL + ` (dnsreg.yaml:1)`},
 		{"empty duration", `dns: {ttl: ""}`, `dns.ttl: ` + ruleTTL + ` (dnsreg.yaml:1)`},
 		{"yes", "zone: {strict_names: yes}", `zone.strict_names "yes": must be true or false (dnsreg.yaml:1)`},
-		{"name server without name", "zone: {nameservers: [{addresses: [192.0.2.1]}]}",
-			`zone.nameservers "=192.0.2.1": ` + ruleServerName + ` (dnsreg.yaml:1)`},
-		{"name server with more", "zone: {nameservers: [{name: ns1, adress: 192.0.2.1, addresses: [192.0.2.1]}]}",
-			"zone.nameservers[0].adress: is unknown; the nearest key is addresses (dnsreg.yaml:1)"},
-		{"name server with two names", "zone: {nameservers: [{name: ns1, name: ns2, addresses: [192.0.2.1]}]}",
-			"zone.nameservers[0].name: must not be there twice (dnsreg.yaml:1)"},
-		{"name server named by a list", "zone: {nameservers: [{name: [ns1], addresses: [192.0.2.1]}]}",
-			"zone.nameservers[0].name: must be one value, not a list (dnsreg.yaml:1)"},
+		{
+			"name server without name", "zone: {nameservers: [{addresses: [192.0.2.1]}]}",
+			`zone.nameservers "=192.0.2.1": ` + ruleServerName + ` (dnsreg.yaml:1)`,
+		},
+		{
+			"name server with more", "zone: {nameservers: [{name: ns1, adress: 192.0.2.1, addresses: [192.0.2.1]}]}",
+			"zone.nameservers[0].adress: is unknown; the nearest key is addresses (dnsreg.yaml:1)",
+		},
+		{
+			"name server with two names", "zone: {nameservers: [{name: ns1, name: ns2, addresses: [192.0.2.1]}]}",
+			"zone.nameservers[0].name: must not be there twice (dnsreg.yaml:1)",
+		},
+		{
+			"name server named by a list", "zone: {nameservers: [{name: [ns1], addresses: [192.0.2.1]}]}",
+			"zone.nameservers[0].name: must be one value, not a list (dnsreg.yaml:1)",
+		},
 		{"no address", "dns: {listen: []}\nhttp: {listen: []}", "dns.listen: must have at least one address (dnsreg.yaml:1)\n" +
 			"http.listen: must have at least one address (dnsreg.yaml:2)"},
 	}
@@ -72,21 +80,37 @@ func TestValues(t *testing.T) {
 		bad  []string
 		rule string
 	}{
-		{"dns.listen", []string{"127.0.0.1:0", "[::1]:65535", ":53", "[fe80::1%eth0]:53"},
-			[]string{"127.0.0.1", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:dns", "::1:53", "localhost:53", "example.net:53", "127.1:53", ":"}, ruleListen},
+		{
+			"dns.listen",
+			[]string{"127.0.0.1:0", "[::1]:65535", ":53", "[fe80::1%eth0]:53"},
+			[]string{"127.0.0.1", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:dns", "::1:53", "localhost:53", "example.net:53", "127.1:53", ":"},
+			ruleListen,
+		},
 		{"dns.ttl", []string{"1s", "24h", "1m30s"}, []string{"5", "0s", "-5s", "1500ms", "25h", "x", "1d"}, ruleTTL},
-		{"zone.mailbox", []string{"a@b", "first.last@example.net", "a@example.net."},
-			[]string{"hostmaster", "@example.net", "a@", "a b@example.net", "a@b..c", "a@b_c", long + "@b", "a@.", "ä@b"}, ruleMailbox},
+		{
+			"zone.mailbox",
+			[]string{"a@b", "first.last@example.net", "a@example.net."},
+			[]string{"hostmaster", "@example.net", "a@", "a b@example.net", "a@b..c", "a@b_c", long + "@b", "a@.", "ä@b"},
+			ruleMailbox,
+		},
 		{"zone.strict_names", []string{"true", "false"}, []string{"1", "TRUE", "yes"}, "must be true or false"},
 		{"store.url", nil, []string{"redis://h:6379/0", "memory", "memory:x", "file:/x"}, ruleStore},
 		{"store.max_instances", []string{"1", "1000000"}, []string{"0", "-1", "1e6", "many", "99999999999999999999"}, ruleCount},
-		{"http.trusted_proxies", []string{"10.0.0.1", "10.0.0.0/8", "::1", "2001:db8::/32"},
-			[]string{"10.0.0.0/33", "10.0.0", "fe80::1%eth0", "proxy"}, rulePrefix},
+		{
+			"http.trusted_proxies",
+			[]string{"10.0.0.1", "10.0.0.0/8", "::1", "2001:db8::/32"},
+			[]string{"10.0.0.0/33", "10.0.0", "fe80::1%eth0", "proxy"},
+			rulePrefix,
+		},
 		{"auth.mode", []string{"auto", "none"}, []string{"tokens", "None", "off"}, "must be auto, token or none"},
 		{"log.level", []string{"debug", "info", "warn", "error"}, []string{"INFO", "trace", "info+1"}, "must be debug, info, warn or error"},
 		{"log.format", []string{"text", "json"}, []string{"logfmt"}, "must be text or json"},
-		{"zone.nameservers", []string{"ns1=192.0.2.1", "ns1.svc.internal.=192.0.2.1", "ns.example.net.", "ns1=192.0.2.1;ns2=::1"},
-			[]string{"=192.0.2.1", "ns1.example.net", "ns_1=192.0.2.1", ".", "-=192.0.2.1"}, ruleServerName},
+		{
+			"zone.nameservers",
+			[]string{"ns1=192.0.2.1", "ns1.svc.internal.=192.0.2.1", "ns.example.net.", "ns1=192.0.2.1;ns2=::1"},
+			[]string{"=192.0.2.1", "ns1.example.net", "ns_1=192.0.2.1", ".", "-=192.0.2.1"},
+			ruleServerName,
+		},
 		{"zone.nameservers", nil, []string{"ns1=", "ns1=x", "ns1=0.0.0.0", "ns1=224.0.0.1", "ns1=fe80::1%1", "ns1=192.0.2.1,"}, ruleServerAddress},
 	}
 	for _, tt := range tests {

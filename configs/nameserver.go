@@ -71,7 +71,8 @@ func nameServerNode(ns NameServer) *yaml.Node {
 		addresses.Content = append(addresses.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: a.String()})
 	}
 	return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{
-		plain("name"), {Kind: yaml.ScalarNode, Tag: "!!str", Value: ns.Name},
+		plain("name"),
+		{Kind: yaml.ScalarNode, Tag: "!!str", Value: ns.Name},
 		plain("addresses"), addresses,
 	}}
 }

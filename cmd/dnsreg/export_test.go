@@ -9,9 +9,6 @@ import (
 // Main is the whole program.
 func Main() { main() }
 
-// Run is run.
-var Run = run
-
 // Daemon is daemon.
 type Daemon = daemon
 

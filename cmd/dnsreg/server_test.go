@@ -98,6 +98,13 @@ func (l *logText) add(line string) {
 	l.text.WriteString(line + "\n")
 }
 
+// Write takes what a logger writes.
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
 // String returns the log so far.
 func (l *logText) String() string {
 	l.mu.Lock()

@@ -1,0 +1,194 @@
+package metrics_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/dnsreg/dnsreg/dnsserver"
+	"github.com/dnsreg/dnsreg/heartbeat/endpoint"
+	"github.com/dnsreg/dnsreg/internal/metrics"
+	"github.com/dnsreg/dnsreg/store"
+	"github.com/dnsreg/dnsreg/store/memstore"
+)
+
+// sources returns parts that have counted something of everything.
+func sources(freshness store.Freshness) metrics.Sources {
+	return metrics.Sources{
+		Version: "v1.2.3",
+		DNS: func() dnsserver.Stats {
+			return dnsserver.Stats{
+				Requests: []dnsserver.RequestCount{
+					{Transport: dnsserver.UDP, Type: "SRV", Rcode: "NOERROR", Count: 7},
+					{Transport: dnsserver.TCP, Type: "other", Rcode: "REFUSED", Count: 1},
+				},
+				Dropped: 2, Truncated: 3, SendErrors: 4, TCPOpen: 5, TCPAccepted: 6, TCPEvicted: 8, TCPRefused: 9,
+			}
+		},
+		HTTP: func() endpoint.Stats {
+			return endpoint.Stats{
+				Registrations: map[string]uint64{"created": 10, "invalid": 0},
+				Heartbeats:    map[string]uint64{"renewed": 11},
+				Requests:      map[endpoint.Request]uint64{{Route: "GET /v1/services", Status: 200}: 12},
+			}
+		},
+		Store: func() memstore.Stats {
+			return memstore.Stats{Expiries: 13, Deregistrations: 14, Instances: 15, Services: 16, Tombstones: 17, Revision: 18}
+		},
+		Freshness: func() store.Freshness { return freshness },
+	}
+}
+
+// ours is every metric of dnsreg's own for sources, but for the build's.
+const ours = `
+# HELP dnsreg_deregistrations_total Instances that were deregistered.
+# TYPE dnsreg_deregistrations_total counter
+dnsreg_deregistrations_total 14
+# HELP dnsreg_dns_dropped_total DNS messages that got no reply: too short, or no queries.
+# TYPE dnsreg_dns_dropped_total counter
+dnsreg_dns_dropped_total 2
+# HELP dnsreg_dns_requests_total DNS queries that were replied to.
+# TYPE dnsreg_dns_requests_total counter
+dnsreg_dns_requests_total{rcode="NOERROR",transport="udp",type="SRV"} 7
+dnsreg_dns_requests_total{rcode="REFUSED",transport="tcp",type="other"} 1
+# HELP dnsreg_dns_send_errors_total DNS replies that could not be sent.
+# TYPE dnsreg_dns_send_errors_total counter
+dnsreg_dns_send_errors_total 4
+# HELP dnsreg_dns_tcp_accepted_total DNS connections that were accepted.
+# TYPE dnsreg_dns_tcp_accepted_total counter
+dnsreg_dns_tcp_accepted_total 6
+# HELP dnsreg_dns_tcp_connections DNS connections that are open.
+# TYPE dnsreg_dns_tcp_connections gauge
+dnsreg_dns_tcp_connections 5
+# HELP dnsreg_dns_tcp_evicted_total Idle DNS connections that were closed to make room.
+# TYPE dnsreg_dns_tcp_evicted_total counter
+dnsreg_dns_tcp_evicted_total 8
+# HELP dnsreg_dns_tcp_refused_total DNS connections that were closed at once for want of room.
+# TYPE dnsreg_dns_tcp_refused_total counter
+dnsreg_dns_tcp_refused_total 9
+# HELP dnsreg_dns_truncated_total DNS replies with TC set.
+# TYPE dnsreg_dns_truncated_total counter
+dnsreg_dns_truncated_total 3
+# HELP dnsreg_expiries_total Leases that ended for want of a heartbeat.
+# TYPE dnsreg_expiries_total counter
+dnsreg_expiries_total 13
+# HELP dnsreg_heartbeats_total Heartbeats over HTTP, those of a batch one by one.
+# TYPE dnsreg_heartbeats_total counter
+dnsreg_heartbeats_total{result="renewed"} 11
+# HELP dnsreg_http_requests_total HTTP requests.
+# TYPE dnsreg_http_requests_total counter
+dnsreg_http_requests_total{code="200",route="GET /v1/services"} 12
+# HELP dnsreg_instances Live instances, draining ones included.
+# TYPE dnsreg_instances gauge
+dnsreg_instances 15
+# HELP dnsreg_registrations_total Registrations over HTTP.
+# TYPE dnsreg_registrations_total counter
+dnsreg_registrations_total{result="created"} 10
+dnsreg_registrations_total{result="invalid"} 0
+# HELP dnsreg_revision Revision of the zone, whose SOA serial it is modulo 2^32.
+# TYPE dnsreg_revision gauge
+dnsreg_revision 18
+# HELP dnsreg_services Services that have a live instance.
+# TYPE dnsreg_services gauge
+dnsreg_services 16
+# HELP dnsreg_store_synced 1 if the view is the store's content, 0 if it is older.
+# TYPE dnsreg_store_synced gauge
+dnsreg_store_synced 1
+# HELP dnsreg_tombstones Deregistered ids that are remembered.
+# TYPE dnsreg_tombstones gauge
+dnsreg_tombstones 17
+`
+
+// names returns the names of the metrics that a text has help for.
+func names(text string) []string {
+	var all []string
+	for line := range strings.Lines(text) {
+		if fields := strings.Fields(line); len(fields) > 2 && fields[1] == "HELP" {
+			all = append(all, fields[2])
+		}
+	}
+	return all
+}
+
+func TestMetrics(t *testing.T) {
+	registry, err := metrics.NewRegistry(sources(store.Synced))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(ours), names(ours)...); err != nil {
+		t.Error(err)
+	}
+	gathered, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for _, family := range gathered {
+		if strings.HasPrefix(family.GetName(), "dnsreg_") {
+			count++
+		}
+	}
+	if want := len(names(ours)) + 1; count != want { // and dnsreg_build_info
+		t.Errorf("%d metrics of dnsreg's own, want %d", count, want)
+	}
+}
+
+func TestNamesFollowTheConventions(t *testing.T) {
+	registry, err := metrics.NewRegistry(sources(store.Synced))
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := testutil.GatherAndLint(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestStoreSynced(t *testing.T) {
+	for freshness, want := range map[store.Freshness]string{store.Synced: "1", store.Stale: "0", store.Lost: "0"} {
+		if page := scrape(t, sources(freshness)); !strings.Contains(page, "\ndnsreg_store_synced "+want+"\n") {
+			t.Errorf("%v: the page does not show dnsreg_store_synced %s", freshness, want)
+		}
+	}
+}
+
+func TestHandler(t *testing.T) {
+	page := scrape(t, sources(store.Synced))
+	for _, want := range []string{
+		`dnsreg_build_info{goversion="go1.`, `version="v1.2.3"} 1`, "\ngo_goroutines ", "\nprocess_start_time_seconds ",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not show %q", want)
+		}
+	}
+}
+
+// TestHandlerReadsNothingBefore holds that a handler can be made before the parts are.
+func TestHandlerReadsNothingBefore(t *testing.T) {
+	if _, err := metrics.Handler(metrics.Sources{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// scrape returns the page of sources.
+func scrape(t testing.TB, s metrics.Sources) string {
+	t.Helper()
+	handler, err := metrics.Handler(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply := httptest.NewRecorder()
+	handler.ServeHTTP(reply, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	body, err := io.ReadAll(reply.Body)
+	if err != nil || reply.Code != http.StatusOK {
+		t.Fatalf("status %d, %v", reply.Code, err)
+	}
+	return string(body)
+}
