@@ -96,9 +96,9 @@ func (r Rules) checkHost(p *problems, in Instance) {
 	}
 }
 
-// hostError leaves an empty host alone: it says nothing more than the empty id that caused it.
+// hostError leaves a host alone that is derived from the id: it is wrong only where the id is, and says nothing more.
 func hostError(zone string, in Instance) error {
-	if in.Host == "" {
+	if in.Host == "" || in.Host == dnssd.HostLabel(in.ID) {
 		return nil
 	}
 	return dnssd.CheckHost(zone, in.Host)

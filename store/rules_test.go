@@ -212,3 +212,15 @@ func TestFieldErrorCutsTheValue(t *testing.T) {
 		t.Errorf("value cut inside a character: %q", got.Value)
 	}
 }
+
+// TestNormalizeBlamesTheID holds that a host which is derived from a wrong id is not reported beside it.
+func TestNormalizeBlamesTheID(t *testing.T) {
+	for _, id := range []string{strings.Repeat("a", 64), strings.Repeat("ü", 32), "_x", ""} {
+		in := valid()
+		in.ID = id
+		_, _, err := rules().Normalize("_web._tcp", in)
+		if err == nil || strings.Contains(err.Error(), "host") {
+			t.Errorf("id %q: %v", id, err)
+		}
+	}
+}
