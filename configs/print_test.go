@@ -136,11 +136,3 @@ func reference() string {
 	}
 	return b.String()
 }
-
-func TestVariables(t *testing.T) {
-	for _, k := range configs.Keys() {
-		if k.Name == "dns.negative_ttl" && (k.Flag() != "dns-negative-ttl" || k.Env() != "DNSREG_DNS_NEGATIVE_TTL") {
-			t.Errorf("%s is --%s and %s", k.Name, k.Flag(), k.Env())
-		}
-	}
-}
