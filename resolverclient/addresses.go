@@ -54,9 +54,9 @@ func takeAdditional(hosts map[string]*host, extra []dns.RR) {
 	}
 }
 
-// askAddresses asks for the addresses of the hosts that have none yet. It fails where it could learn about none of
-// them; a host that has no address is not a failure.
-func (c *Client) askAddresses(ctx context.Context, hosts map[string]*host) error {
+// askAddresses asks for the addresses of the hosts that have none yet; where they cannot be learnt, those of the old
+// set hold on. It fails where it knows of none; a host that has no address is not a failure.
+func (c *Client) askAddresses(ctx context.Context, hosts map[string]*host, old *set) error {
 	var (
 		running sync.WaitGroup
 		slots   = make(chan struct{}, addressQueries)
@@ -74,6 +74,7 @@ func (c *Client) askAddresses(ctx context.Context, hosts map[string]*host) error
 		})
 	}
 	running.Wait()
+	old.lend(hosts)
 	var last error
 	for _, h := range unknown {
 		if h.err == nil {
@@ -85,6 +86,18 @@ func (c *Client) askAddresses(ctx context.Context, hosts map[string]*host) error
 		return nil
 	}
 	return last
+}
+
+// lend gives the addresses of a set to hosts whose own cannot be learnt.
+func (s *set) lend(hosts map[string]*host) {
+	if s == nil {
+		return
+	}
+	for _, e := range s.endpoints {
+		if h := hosts[e.Target]; h != nil && h.err != nil && len(e.Addresses) > 0 {
+			h.addresses, h.err = e.Addresses, nil
+		}
+	}
 }
 
 // ask looks up the host's IPv4 and IPv6 addresses. One kind that cannot be learnt does not spoil the other.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+
+	"github.com/miekg/dns"
 )
 
 // Balancer picks endpoints of one service by one strategy. It has no goroutine and needs no closing; make one and keep
@@ -16,7 +18,7 @@ type Balancer struct {
 	table    atomic.Pointer[table]
 
 	mu    sync.Mutex // guards nodes, and building a table
-	nodes map[hostPort]*node
+	nodes map[identity]*node
 }
 
 // node is an endpoint with what the balancer knows of it; it outlives changes of the set.
@@ -50,12 +52,12 @@ func (p Picked) Done(error) {
 // Balancer returns a balancer over the endpoints of a service, named as for [Client.Lookup]. Nothing is looked up
 // before the first pick.
 func (c *Client) Balancer(service string, strategy Strategy) (*Balancer, error) {
-	e, err := c.entry(service)
+	e, err := c.entry(service, dns.TypeSRV)
 	if err != nil {
 		return nil, err
 	}
 	if !strategy.valid() {
-		return nil, fmt.Errorf("balancer of %s: %v is not a strategy", e.name, strategy)
+		return nil, fmt.Errorf("balancer of %s: %v is not a strategy", e.asked.name, strategy)
 	}
 	return newBalancer(e, strategy), nil
 }
@@ -108,7 +110,7 @@ func (b *Balancer) rebuild(s *set) (*table, error) {
 	}
 	t := b.build(s)
 	if len(t.classes) == 0 {
-		return nil, fmt.Errorf("pick of %s: %w: %d without a port or an address", b.entry.name, ErrNoEndpoint, len(s.endpoints))
+		return nil, fmt.Errorf("pick of %s: %w: %d without a port or an address", b.entry.asked.name, ErrNoEndpoint, len(s.endpoints))
 	}
 	b.table.Store(t)
 	return t, nil
@@ -117,13 +119,13 @@ func (b *Balancer) rebuild(s *set) (*table, error) {
 // build makes the table of a set. b.mu is held.
 func (b *Balancer) build(s *set) *table {
 	t := &table{set: s}
-	nodes := make(map[hostPort]*node, len(s.endpoints))
+	nodes := make(map[identity]*node, len(s.endpoints))
 	for _, class := range s.classes() {
 		var usable []*node
 		for _, e := range class {
 			if e.usable() {
 				n := b.node(e)
-				nodes[e.key()] = n
+				nodes[e.identity()] = n
 				usable = append(usable, n)
 			}
 		}
@@ -140,7 +142,7 @@ func (b *Balancer) build(s *set) *table {
 
 // node returns the node of an endpoint, with the counts of the one before it.
 func (b *Balancer) node(e Endpoint) *node {
-	if old := b.nodes[e.key()]; old != nil {
+	if old := b.nodes[e.identity()]; old != nil {
 		return &node{e, old.outstanding}
 	}
 	return &node{e, new(atomic.Int64)}

@@ -4,33 +4,35 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/miekg/dns"
 )
 
 // maxSpellings bounds how many spellings of a name the cache knows by heart.
 const maxSpellings = 4
 
-// cache holds the entries by owner name, at most max of them.
+// cache holds the entries by their first question, at most max of them.
 type cache struct {
 	max int
 
 	mu      sync.Mutex
-	entries map[string]*slot
-	spelled map[string]*slot // by the service as callers spell it
-	clock   uint64           // counts uses
+	entries map[question]*slot
+	spelled map[question]*slot // by the service as callers spell it
+	clock   uint64             // counts uses
 }
 
 // slot is an entry's place in the cache.
 type slot struct {
 	entry     *entry
 	used      uint64 // the clock at its last use
-	spellings []string
+	spellings []question
 }
 
 // recall returns the entry that was asked for under this spelling before, or nil.
-func (c *cache) recall(service string) *entry {
+func (c *cache) recall(spelled question) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.spelled[service]
+	s := c.spelled[spelled]
 	if s == nil {
 		return nil
 	}
@@ -39,25 +41,25 @@ func (c *cache) recall(service string) *entry {
 	return s.entry
 }
 
-// entry returns the entry of a name, made by the function where there is none, and remembers how it was spelled. In a
+// entry returns the entry of a question, made by the function where there is none, and remembers how it was spelled. In a
 // full cache the one used longest ago makes room; whoever still holds it, as a balancer does, keeps it alive and
 // renewed.
-func (c *cache) entry(name, service string, create func() *entry) *entry {
+func (c *cache) entry(asked, spelled question, create func() *entry) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clock++
-	s := c.entries[name]
+	s := c.entries[asked]
 	if s == nil {
 		if len(c.entries) >= c.max {
 			c.evict()
 		}
 		s = &slot{entry: create()}
-		c.entries[name] = s
+		c.entries[asked] = s
 	}
 	s.used = c.clock
-	if len(s.spellings) < maxSpellings && c.spelled[service] == nil {
-		s.spellings = append(s.spellings, service)
-		c.spelled[service] = s
+	if len(s.spellings) < maxSpellings && c.spelled[spelled] == nil {
+		s.spellings = append(s.spellings, spelled)
+		c.spelled[spelled] = s
 	}
 	return s.entry
 }
@@ -65,15 +67,15 @@ func (c *cache) entry(name, service string, create func() *entry) *entry {
 // evict removes the entry used longest ago. It looks at all of them: the cache is small beside the lookup that
 // follows.
 func (c *cache) evict() {
-	var oldest string
+	var oldest question
 	least := c.clock + 1
-	for name, s := range c.entries {
+	for asked, s := range c.entries {
 		if s.used < least {
-			oldest, least = name, s.used
+			oldest, least = asked, s.used
 		}
 	}
-	for _, service := range c.entries[oldest].spellings {
-		delete(c.spelled, service)
+	for _, spelled := range c.entries[oldest].spellings {
+		delete(c.spelled, spelled)
 	}
 	delete(c.entries, oldest)
 }
@@ -93,16 +95,21 @@ func (c *cache) close() {
 // It fails with [ErrNotFound], [ErrNotOffered], [ErrNoAnswer] or [ErrClosed], with the context's error, or with
 // another that says what is wrong with the name or the replies. An answer may name endpoints without an address.
 func (c *Client) Lookup(ctx context.Context, service string) (Answer, error) {
-	e, err := c.entry(service)
+	e, err := c.entry(service, dns.TypeSRV)
 	if err != nil {
 		return Answer{}, err
 	}
+	return e.answer(ctx)
+}
+
+// answer returns what is known, in a fresh order.
+func (e *entry) answer(ctx context.Context) (Answer, error) {
 	s, err := e.current(ctx)
 	if err != nil {
 		return Answer{}, err
 	}
 	return Answer{
-		Name:      e.name,
+		Name:      e.asked.name,
 		Endpoints: s.set.ordered(),
 		TTL:       max(0, time.Until(s.expires)),
 		Stale:     s.err,

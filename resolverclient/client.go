@@ -40,7 +40,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("resolverclient: %w", err)
 	}
 	c := &Client{cfg: cfg, zone: zone}
-	c.cache = cache{max: cfg.MaxEntries, entries: map[string]*slot{}, spelled: map[string]*slot{}}
+	c.cache = cache{max: cfg.MaxEntries, entries: map[question]*slot{}, spelled: map[question]*slot{}}
 	for _, addr := range cfg.Servers {
 		c.servers = append(c.servers, &server{addr: addr, dial: cfg.Dial, timeout: cfg.Timeout})
 	}
@@ -69,19 +69,21 @@ func (c *Client) begin() bool {
 	return !c.closed
 }
 
-// entry returns the cache's entry of a service.
-func (c *Client) entry(service string) (*entry, error) {
+// entry returns the cache's entry of a service, by SRV records alone or by way of PTR.
+func (c *Client) entry(service string, kind uint16) (*entry, error) {
 	if c.ctx.Err() != nil {
 		return nil, ErrClosed
 	}
-	if e := c.cache.recall(service); e != nil {
+	spelled := question{service, kind}
+	if e := c.cache.recall(spelled); e != nil {
 		return e, nil
 	}
 	name, err := c.name(service)
 	if err != nil {
 		return nil, err
 	}
-	return c.cache.entry(name, service, func() *entry { return newEntry(c, name) }), nil
+	asked := question{name, kind}
+	return c.cache.entry(asked, spelled, func() *entry { return newEntry(c, asked) }), nil
 }
 
 // name returns the owner name of a service's SRV records in small letters: an absolute name as it is, anything else

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -64,9 +65,24 @@ func newZone(tb testing.TB, records ...string) *zone {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		z.records = append(z.records, rr)
+		z.records = append(z.records, asReceived(tb, rr))
 	}
 	return z
+}
+
+// asReceived returns a record with its names in the escapes that package dns writes.
+func asReceived(tb testing.TB, rr dns.RR) dns.RR {
+	tb.Helper()
+	wire := make([]byte, 1024)
+	end, err := dns.PackRR(rr, wire, 0, nil, false)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	rr, _, err = dns.UnpackRR(wire[:end], 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return rr
 }
 
 func (z *zone) serve(x exchange) {
@@ -112,17 +128,28 @@ func (z *zone) answer(query *dns.Msg) *dns.Msg {
 	return m
 }
 
+// additional returns what SRV and PTR records point to (RFC 2782, RFC 6763 section 12).
 func (z *zone) additional(answer []dns.RR) (extra []dns.RR) {
 	for _, rr := range answer {
-		srv, ok := rr.(*dns.SRV)
-		for _, a := range z.records {
-			kind := a.Header().Rrtype
-			if ok && (kind == dns.TypeA || kind == dns.TypeAAAA) && strings.EqualFold(a.Header().Name, srv.Target) {
-				extra = append(extra, dns.Copy(a))
-			}
+		switch rr := rr.(type) {
+		case *dns.SRV:
+			extra = append(extra, z.of(rr.Target, dns.TypeA, dns.TypeAAAA)...)
+		case *dns.PTR:
+			more := z.of(rr.Ptr, dns.TypeSRV, dns.TypeTXT)
+			extra = append(append(extra, more...), z.additional(more)...)
 		}
 	}
 	return extra
+}
+
+// of returns copies of the records of a name that have one of the types.
+func (z *zone) of(name string, kinds ...uint16) (out []dns.RR) {
+	for _, rr := range z.records {
+		if slices.Contains(kinds, rr.Header().Rrtype) && strings.EqualFold(rr.Header().Name, name) {
+			out = append(out, dns.Copy(rr))
+		}
+	}
+	return out
 }
 
 // counted counts the queries of each type that pass through a handler.

@@ -8,6 +8,8 @@ import (
 	"net"
 	"slices"
 	"syscall"
+
+	"github.com/miekg/dns"
 )
 
 // rePicks is how often Do lets the strategy choose again when it chose an instance that was tried.
@@ -19,7 +21,7 @@ const rePicks = 4
 //
 // It returns nil or, joined, the error of each call; where no instance was found, the error of [Balancer.Pick].
 func (c *Client) Do(ctx context.Context, service string, f func(context.Context, Endpoint) error) error {
-	e, err := c.entry(service)
+	e, err := c.entry(service, dns.TypeSRV)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,9 @@
 // to the next instance where that is safe. Endpoints of a higher priority number are used only while those of the lower
 // ones are unusable.
 //
+// Where the server speaks DNS-SD (RFC 6763), [Client.Services] lists the service types of the zone, [Client.Service]
+// returns the instances of one with their ids and metadata, and [Client.Watch] tells of those that come, change and go.
+//
 // # Freshness
 //
 // An answer in use is asked for again before its TTL ends, in the background, so that no call waits; many callers share

@@ -8,10 +8,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dnsreg/dnsreg/internal/dnssd"
 )
 
 // Endpoint is one instance of a service as its SRV record describes it, a value that may be copied. Target and Port
-// together identify it.
+// together, and Instance where it is known, identify it.
 type Endpoint struct {
 	// Target is the absolute name of the instance's host, in small letters, with a dot at its end.
 	Target string
@@ -24,6 +26,22 @@ type Endpoint struct {
 	// Addresses are the target's addresses, IPv4 first. They are shared: do not change them. An endpoint whose target
 	// has no address is returned by Lookup and never picked.
 	Addresses []netip.Addr
+	// Instance is the instance's id, the first label of its DNS-SD name, and TXT its strings, "key", "key=" or
+	// "key=value" (RFC 6763 section 6), shared like Addresses. Only answers that come by way of PTR records have
+	// them: those of Service and Watch, and picks of a balancer whose options need them.
+	Instance string
+	TXT      []string
+}
+
+// Text returns the value of a key of TXT, in whatever case, and whether the key is there (RFC 6763 section 6.4). The
+// first of several counts.
+func (e Endpoint) Text(key string) (value string, ok bool) {
+	for _, s := range e.TXT {
+		if k, v, _ := dnssd.TXTKey(s); k != "" && dnssd.Fold(k) == dnssd.Fold(key) {
+			return v, true
+		}
+	}
+	return "", false
 }
 
 // HostPort returns the first address and the port as dialers take them, "10.0.0.5:8080" or "[2001:db8::1]:8080", or the
@@ -50,12 +68,14 @@ func (e *Endpoint) usable() bool { return e.Port != 0 && len(e.Addresses) > 0 }
 
 func (e *Endpoint) equal(other *Endpoint) bool {
 	return e.Target == other.Target && e.Port == other.Port && e.Priority == other.Priority &&
-		e.Weight == other.Weight && slices.Equal(e.Addresses, other.Addresses)
+		e.Weight == other.Weight && e.Instance == other.Instance &&
+		slices.Equal(e.Addresses, other.Addresses) && slices.Equal(e.TXT, other.TXT)
 }
 
 // compareEndpoints orders endpoints by priority, then by what identifies them.
 func compareEndpoints(a, b Endpoint) int {
-	return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.Target, b.Target), cmp.Compare(a.Port, b.Port))
+	return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.Target, b.Target),
+		cmp.Compare(a.Port, b.Port), cmp.Compare(a.Instance, b.Instance))
 }
 
 // Answer is what is known of a service.
@@ -95,10 +115,10 @@ func (s *set) classes() [][]Endpoint {
 	return out
 }
 
-// hostPort identifies an endpoint.
-type hostPort struct {
-	target string
-	port   uint16
+// identity is what stays the same of an endpoint when its weight, addresses and the like change.
+type identity struct {
+	instance, target string
+	port             uint16
 }
 
-func (e *Endpoint) key() hostPort { return hostPort{e.Target, e.Port} }
+func (e *Endpoint) identity() identity { return identity{e.Instance, e.Target, e.Port} }

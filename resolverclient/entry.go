@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/miekg/dns"
 	"golang.org/x/sync/singleflight"
 )
 
@@ -40,7 +41,8 @@ type state struct {
 // it. A timer runs only while the entry is in use.
 type entry struct {
 	client *Client
-	name   string
+	asked  question // the first of the lookup, which names the entry
+	look   func(ctx context.Context, name string, old *set) (*set, error)
 	state  atomic.Pointer[state]
 	used   atomic.Bool // since the timer looked last
 	flight singleflight.Group
@@ -49,13 +51,17 @@ type entry struct {
 	timer    *time.Timer
 	lastUsed time.Time
 	failures int // lookups in a row that got no answer
+	watchers map[chan<- struct{}]bool
 
 	balancerOnce sync.Once
 	balancer     *Balancer // of Client.Do
 }
 
-func newEntry(c *Client, name string) *entry {
-	e := &entry{client: c, name: name, lastUsed: time.Now()}
+func newEntry(c *Client, asked question) *entry {
+	e := &entry{client: c, asked: asked, look: c.lookup, lastUsed: time.Now()}
+	if asked.kind == dns.TypePTR {
+		e.look = c.browse
+	}
 	e.state.Store(&state{lapsed: true})
 	return e
 }
@@ -75,7 +81,7 @@ func (e *entry) current(ctx context.Context) (*state, error) {
 	if s.lapsed {
 		var err error
 		if s, err = e.await(ctx); err != nil {
-			return nil, fmt.Errorf("lookup SRV %s: %w", e.name, err)
+			return nil, fmt.Errorf("lookup %v: %w", e.asked, err)
 		}
 	}
 	if s.set == nil {
@@ -125,7 +131,9 @@ func (e *entry) refresh() <-chan singleflight.Result {
 			return nil, ErrClosed
 		}
 		defer e.client.running.Done()
-		set, err := e.client.lookup(e.client.ctx, e.name)
+		ctx, cancel := context.WithTimeout(e.client.ctx, e.client.cfg.LookupTimeout)
+		defer cancel()
+		set, err := e.look(ctx, e.asked.name, e.state.Load().set)
 		if e.client.ctx.Err() != nil {
 			return nil, ErrClosed
 		}
@@ -153,7 +161,7 @@ func (e *entry) update(set *set, err error, now time.Time) {
 func (e *entry) good(set *set, now time.Time) {
 	old := e.state.Load()
 	if e.failures > 0 && old.err != nil {
-		e.client.cfg.Logger.Info("resolver answers again", slog.String("name", e.name))
+		e.client.cfg.Logger.Info("resolver answers again", slog.String("name", e.asked.name))
 	}
 	e.failures = 0
 	if old.set != nil && old.set.equal(set) {
@@ -182,7 +190,7 @@ func (e *entry) failed(err error, now time.Time) {
 		e.put(&state{set: old.set, expires: old.expires}, min(pause, old.expires.Sub(now)))
 	default:
 		if old.err == nil || errors.Is(old.err, errOverdue) {
-			e.client.cfg.Logger.Warn("stale answer in use", slog.String("name", e.name), slog.Any("error", err))
+			e.client.cfg.Logger.Warn("stale answer in use", slog.String("name", e.asked.name), slog.Any("error", err))
 		}
 		e.put(&state{set: old.set, err: err, expires: old.expires}, min(pause, until.Sub(now)))
 	}
@@ -193,6 +201,7 @@ func (e *entry) staleUntil(s *state) time.Time { return s.expires.Add(max(0, e.c
 // put publishes a state and looks at it again after a while. e.mu is held.
 func (e *entry) put(s *state, again time.Duration) {
 	e.state.Store(s)
+	e.wake()
 	if e.timer == nil {
 		e.timer = time.AfterFunc(again, e.tick)
 		return
@@ -208,6 +217,7 @@ func (e *entry) close() {
 		e.timer.Stop()
 	}
 	e.state.Store(&state{err: ErrClosed})
+	e.wake()
 }
 
 // tick is the timer: it renews what is in use and lets lapse what is not.
@@ -229,8 +239,10 @@ func (e *entry) age(now time.Time) (renew bool) {
 	if e.used.Swap(false) {
 		e.lastUsed = now
 	}
-	busy := now.Sub(e.lastUsed) < e.client.cfg.Idle
+	busy := len(e.watchers) > 0 || now.Sub(e.lastUsed) < e.client.cfg.Idle
 	switch {
+	case s.set == nil && len(e.watchers) > 0:
+		return true
 	case s.set == nil: // its time is over, and waiting callers shall see the truth
 		e.state.Store(&state{lapsed: true})
 		return false
@@ -248,5 +260,5 @@ func (e *entry) age(now time.Time) (renew bool) {
 		return true
 	}
 	e.state.Store(&state{lapsed: true})
-	return false
+	return busy
 }

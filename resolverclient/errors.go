@@ -29,14 +29,14 @@ var (
 
 // negative is an answer that names no endpoint, and how long it holds.
 type negative struct {
-	name   string
-	kind   error // ErrNotFound or ErrNotOffered
-	detail string
-	ttl    time.Duration
+	question question
+	kind     error // ErrNotFound or ErrNotOffered
+	detail   string
+	ttl      time.Duration
 }
 
 func (n *negative) Error() string {
-	return fmt.Sprintf("lookup SRV %s: %v (%s)", n.name, n.kind, n.detail)
+	return fmt.Sprintf("lookup %v: %v (%s)", n.question, n.kind, n.detail)
 }
 
 func (n *negative) Unwrap() error { return n.kind }

@@ -38,6 +38,9 @@ func FuzzReply(f *testing.F) {
 				t.Errorf("host and port %q: %v", e.HostPort(), err)
 			}
 		}
+		if got, err := c.Service(ctx, "_web._tcp.svc.internal."); err == nil && len(got.Endpoints) == 0 {
+			t.Error("neither an instance nor an error")
+		}
 		checkPicks(ctx, t, c)
 	})
 }
@@ -50,7 +53,11 @@ func addSeeds(f *testing.F) {
 	bare := newZone(f, append(threeWebs(), "_web._tcp.svc.internal. 5 SRV 0 1 0 .")...)
 	bare.noAdditional = true
 	alias := newZone(f, "_web._tcp.svc.internal. 5 CNAME _x._tcp.svc.internal.")
-	for _, z := range []*zone{full, bare, alias, newZone(f)} {
+	browse := new(dns.Msg).SetQuestion("_web._tcp.svc.internal.", dns.TypePTR)
+	for i, z := range []*zone{full, bare, alias, newZone(f), newZone(f, browsable()...)} {
+		if i == 4 {
+			query = browse
+		}
 		wire, err := z.answer(query).Pack()
 		if err != nil {
 			f.Fatal(err)

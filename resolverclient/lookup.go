@@ -80,52 +80,69 @@ func hasSOA(reply *dns.Msg) bool {
 }
 
 // lookup asks for the SRV records of name and the addresses of their targets. It fails with a *negative where there
-// are none, and otherwise where no server answers or no target's addresses can be learnt.
-func (c *Client) lookup(ctx context.Context, name string) (*set, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.LookupTimeout)
-	defer cancel()
+// are none, and otherwise where no server answers or no target's addresses can be learnt. The old set lends addresses
+// that cannot be learnt now; it may be nil.
+func (c *Client) lookup(ctx context.Context, name string, old *set) (*set, error) {
 	a, err := c.ask(ctx, question{name, dns.TypeSRV})
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case len(a.records) == 0:
-		return nil, &negative{name, ErrNotFound, negativeText(a.reply), negativeTTL(a.reply)}
-	case !slices.ContainsFunc(a.records, func(rr dns.RR) bool { return rr.(*dns.SRV).Target != "." }):
-		return nil, &negative{name, ErrNotOffered, `the target is "."`, seconds(a.ttl)}
 	}
-	a.records = slices.DeleteFunc(a.records, func(rr dns.RR) bool { return rr.(*dns.SRV).Target == "." })
-	hosts := make(map[string]*host)
+	if len(a.records) == 0 {
+		return nil, &negative{question{name, dns.TypeSRV}, ErrNotFound, negativeText(a.reply), negativeTTL(a.reply)}
+	}
+	d := draft{ttl: a.ttl, extra: a.reply.Extra}
 	for _, rr := range a.records {
-		hosts[dns.CanonicalName(rr.(*dns.SRV).Target)] = &host{ttl: a.ttl}
+		d.add(rr.(*dns.SRV))
 	}
-	takeAdditional(hosts, a.reply.Extra)
-	if err := c.askAddresses(ctx, hosts); err != nil {
-		return nil, err
-	}
-	return newSet(a, hosts), nil
+	return c.complete(ctx, name, d, old)
 }
 
-// newSet makes the endpoints of SRV records and what is known of their targets. Of records with the same target and
-// port the one with the lowest priority counts.
-func newSet(a answer, hosts map[string]*host) *set {
-	s := &set{ttl: seconds(a.ttl)}
-	for _, rr := range a.records {
-		srv := rr.(*dns.SRV)
-		target := dns.CanonicalName(srv.Target)
-		h := hosts[target]
+// draft is a set that lacks the addresses of its endpoints.
+type draft struct {
+	endpoints []Endpoint
+	ttl       uint32   // least of the records used
+	extra     []dns.RR // where addresses may stand
+}
+
+// add takes the endpoint of a SRV record, to which the caller may add; nil where the record says that there is none.
+func (d *draft) add(srv *dns.SRV) *Endpoint {
+	d.ttl = min(d.ttl, ttlOf(srv))
+	if srv.Target == "." {
+		return nil
+	}
+	d.endpoints = append(d.endpoints, Endpoint{
+		Target: dns.CanonicalName(srv.Target), Port: srv.Port, Priority: srv.Priority, Weight: srv.Weight,
+	})
+	return &d.endpoints[len(d.endpoints)-1]
+}
+
+// complete adds the addresses. Of endpoints with the same identity the one of the lowest priority counts.
+func (c *Client) complete(ctx context.Context, name string, d draft, old *set) (*set, error) {
+	if len(d.endpoints) == 0 {
+		return nil, &negative{question{name, dns.TypeSRV}, ErrNotOffered, `the target is "."`, seconds(d.ttl)}
+	}
+	hosts := make(map[string]*host)
+	for _, e := range d.endpoints {
+		hosts[e.Target] = &host{ttl: d.ttl}
+	}
+	takeAdditional(hosts, d.extra)
+	if err := c.askAddresses(ctx, hosts, old); err != nil {
+		return nil, err
+	}
+	s := &set{ttl: seconds(d.ttl), endpoints: d.endpoints}
+	for i := range s.endpoints {
+		h := hosts[s.endpoints[i].Target]
+		s.endpoints[i].Addresses = h.addresses
 		s.ttl = min(s.ttl, seconds(h.ttl))
-		s.endpoints = append(s.endpoints, Endpoint{
-			Target: target, Port: srv.Port, Priority: srv.Priority, Weight: srv.Weight, Addresses: h.addresses,
-		})
 	}
 	slices.SortStableFunc(s.endpoints, compareEndpoints)
-	seen := make(map[hostPort]bool, len(s.endpoints))
+	seen := make(map[identity]bool, len(s.endpoints))
 	s.endpoints = slices.DeleteFunc(s.endpoints, func(e Endpoint) bool {
-		again := seen[e.key()]
-		seen[e.key()] = true
+		again := seen[e.identity()]
+		seen[e.identity()] = true
 		return again
 	})
-	return s
+	return s, nil
 }
 
 // negativeText says which of the two kinds of "no" a reply is.
