@@ -73,7 +73,7 @@ func (s *Server) bindOnce(address netip.AddrPort) (*listener, error) {
 	l := &listener{Server: s, any: !address.Addr().IsValid() || address.Addr().IsUnspecified()}
 	udp, err := net.ListenUDP("udp"+family(address), net.UDPAddrFromAddrPort(address))
 	if err != nil {
-		return nil, err
+		return nil, plain(err, "udp")
 	}
 	l.udp = udp
 	if err := l.prepareUDP(); err != nil {
@@ -82,9 +82,20 @@ func (s *Server) bindOnce(address netip.AddrPort) (*listener, error) {
 	port := udp.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	l.tcp, err = net.ListenTCP("tcp"+family(address), net.TCPAddrFromAddrPort(netip.AddrPortFrom(address.Addr(), port)))
 	if err != nil {
-		return nil, errors.Join(err, l.close())
+		return nil, errors.Join(plain(err, "tcp"), l.close())
 	}
 	return l, nil
+}
+
+// plain names the transport in an error of package net without the address family: "listen udp 127.0.0.1:8053: …".
+func plain(err error, network string) error {
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		return err
+	}
+	named := *op
+	named.Net = network
+	return &named
 }
 
 // family returns the end of the network's name that keeps an address to its own family; no address means both.

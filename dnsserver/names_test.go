@@ -303,11 +303,11 @@ func TestB22NoAliases(t *testing.T) {
 func TestB24NamesTooLongToEncode(t *testing.T) {
 	long := strings.Repeat("x", 64) // no store lets it in
 	for what, breakIt := range map[string]func(*store.Live){
-		"id":              func(l *store.Live) { l.ID = long },
-		"empty id":        func(l *store.Live) { l.ID = "" },
-		"host":            func(l *store.Live) { l.Host = long },
-		"external host":   func(l *store.Live) { l.Host = strings.Repeat("a.", 130) },
-		"escaped nothing": func(l *store.Live) { l.Host = `a\` },
+		"id":            func(l *store.Live) { l.ID = long },
+		"empty id":      func(l *store.Live) { l.ID = "" },
+		"host":          func(l *store.Live) { l.Host = long },
+		"external host": func(l *store.Live) { l.Host = strings.Repeat("a.", 130) },
+		"empty label":   func(l *store.Live) { l.Host = "a..b." },
 	} {
 		broken := instance(t, "_http._tcp", "h1")
 		breakIt(&broken)

@@ -107,13 +107,15 @@ func (c *tcpConn) serve() {
 // next reads a message into body. The client may let the idle timeout pass before the message begins, but once it has
 // begun the rest must come within the message timeout.
 func (c *tcpConn) next() error {
-	if !c.hasWhole() {
+	if c.in.Buffered() == 0 {
 		c.idleSince.Store(time.Now().UnixNano())
 		c.setReadDeadline(c.idleTimeout)
 		if _, err := c.in.Peek(1); err != nil {
 			return err
 		}
 		c.idleSince.Store(0)
+	}
+	if !c.hasWhole() {
 		c.setReadDeadline(c.messageTimeout)
 	}
 	length, err := c.in.Peek(lengthLen)

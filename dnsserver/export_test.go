@@ -1,0 +1,15 @@
+package dnsserver
+
+// IdleConns returns how many TCP connections wait for a message to begin.
+func (s *Server) IdleConns() int {
+	n := 0
+	for _, c := range s.conns.all(false) {
+		if c.idleSince.Load() != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// CachedServices returns how many services the cache holds.
+func (s *Server) CachedServices() int { return int(s.cache.size.Load()) }

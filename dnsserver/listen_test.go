@@ -1,0 +1,221 @@
+package dnsserver_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/dnsreg/dnsreg/dnsserver"
+	"github.com/dnsreg/dnsreg/store"
+)
+
+// patience bounds every wait for something that is expected to happen.
+const patience = 10 * time.Second
+
+// running is a server that serves on loopback until the test ends.
+type running struct {
+	*dnsserver.Server
+	addr string
+	stop func() error // ends Run and returns its error
+}
+
+func start(tb testing.TB, s *dnsserver.Server) running {
+	tb.Helper()
+	if err := s.Listen(); err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	stopped := false
+	stop := func() error {
+		cancel()
+		if stopped {
+			return nil
+		}
+		stopped = true
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(patience):
+			return errors.New("run does not return")
+		}
+	}
+	tb.Cleanup(func() {
+		if err := stop(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return running{Server: s, addr: s.Addrs()[0].String(), stop: stop}
+}
+
+// over asks through a socket.
+func over(tb testing.TB, network, addr string, m *dns.Msg) *dns.Msg {
+	tb.Helper()
+	client := dns.Client{Net: network, Timeout: patience, UDPSize: 4096}
+	r, _, err := client.Exchange(m, addr)
+	if err != nil {
+		tb.Fatalf("%s %s: %v", network, addr, err)
+	}
+	return r
+}
+
+func TestT1UDPAndTCP(t *testing.T) {
+	s := start(t, newServer(t, newSource(web(t))))
+	for _, network := range []string{"tcp", "udp"} {
+		if r := over(t, network, s.addr, question("_http._tcp."+zone, dns.TypeSRV)); len(r.Answer) != 2 {
+			t.Errorf("%s: %v", network, r)
+		}
+	}
+}
+
+func TestT8TruncatedThenTCP(t *testing.T) {
+	s := start(t, newServer(t, newSource(many(t, "_big._tcp", 150))))
+	m := edns(question("_big._tcp."+zone, dns.TypeSRV), 4096)
+	if r := over(t, "udp", s.addr, m); !r.Truncated || len(r.Answer) != 0 {
+		t.Errorf("over UDP: %v", r.MsgHdr)
+	}
+	if r := over(t, "tcp", s.addr, m); r.Truncated || len(r.Answer) != 150 {
+		t.Errorf("over TCP: %v, %d answers", r.MsgHdr, len(r.Answer))
+	}
+}
+
+// TestB21 relies on connected sockets, which take replies from the address they are connected to and no other.
+func TestB21RepliesLeaveFromTheAddressAsked(t *testing.T) {
+	for _, listen := range []string{":0", "0.0.0.0:0"} {
+		s := start(t, newServer(t, newSource(web(t)), func(c *dnsserver.Config) { c.Listen = []string{listen} }))
+		port := s.Addrs()[0].Port()
+		hosts := []string{"127.0.0.1", "127.0.0.2", "127.1.2.3", "127.0.0.1"}
+		if s.Addrs()[0].Addr().Is6() {
+			hosts = append(hosts, "::1")
+		}
+		for _, host := range hosts {
+			addr := netip.AddrPortFrom(netip.MustParseAddr(host), port).String()
+			for range 2 { // the second time from what is remembered
+				if r := over(t, "udp", addr, question(zone, dns.TypeSOA)); len(r.Answer) != 1 {
+					t.Errorf("%s: %v", addr, r)
+				}
+			}
+			over(t, "tcp", addr, question(zone, dns.TypeSOA))
+		}
+	}
+}
+
+func TestListenSeveralAddresses(t *testing.T) {
+	s := start(t, newServer(t, newSource(web(t)), func(c *dnsserver.Config) { c.Listen = []string{"127.0.0.1:0", "127.0.0.2:0"} }))
+	if n := len(s.Addrs()); n != 2 {
+		t.Fatalf("%d addresses", n)
+	}
+	if err := s.Listen(); err != nil || len(s.Addrs()) != 2 {
+		t.Errorf("listening again: %v, %v", err, s.Addrs())
+	}
+	for i, want := range []string{"127.0.0.1", "127.0.0.2"} {
+		addr := s.Addrs()[i]
+		if addr.Addr().String() != want || addr.Port() == 0 {
+			t.Errorf("address %d: %v", i, addr)
+		}
+		over(t, "udp", addr.String(), question(zone, dns.TypeSOA))
+		over(t, "tcp", addr.String(), question(zone, dns.TypeSOA))
+		r := over(t, "udp", addr.String(), question("ns1."+zone, dns.TypeA))
+		if len(r.Answer) != 2 {
+			t.Errorf("addresses of ns1: %v", r.Answer)
+		}
+	}
+}
+
+func TestListenOnATakenPort(t *testing.T) {
+	for _, network := range []string{"udp", "tcp"} {
+		addr, release := take(t, network)
+		s := newServer(t, newSource(), func(c *dnsserver.Config) { c.Listen = []string{"127.0.0.1:0", addr} })
+		err := s.Listen()
+		if !errors.Is(err, syscall.EADDRINUSE) || !strings.HasPrefix(err.Error(), "listen "+network+" "+addr+": ") {
+			t.Errorf("error %v", err)
+		}
+		if len(s.Addrs()) != 0 {
+			t.Errorf("bound all the same: %v", s.Addrs())
+		}
+		if err := s.Run(context.Background()); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("run: %v", err)
+		}
+		release()
+		if err := s.Listen(); err != nil {
+			t.Errorf("after the port is free: %v", err)
+		}
+		start(t, s)
+	}
+}
+
+// take occupies a port for one transport.
+func take(tb testing.TB, network string) (addr string, release func()) {
+	tb.Helper()
+	if network == "tcp" {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return l.Addr().String(), func() { _ = l.Close() }
+	}
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c.LocalAddr().String(), func() { _ = c.Close() }
+}
+
+func TestRunClosesItsSockets(t *testing.T) {
+	first := start(t, newServer(t, newSource()))
+	if err := first.stop(); err != nil {
+		t.Fatal(err)
+	}
+	start(t, newServer(t, newSource(), func(c *dnsserver.Config) { c.Listen = []string{first.addr} }))
+}
+
+// gate is a source that holds every query until it is opened.
+type gate struct {
+	*source
+	entered chan struct{}
+	open    chan struct{}
+}
+
+func (g gate) View() *store.View {
+	g.entered <- struct{}{}
+	<-g.open
+	return g.source.View()
+}
+
+func TestRunFinishesWhatIsInHand(t *testing.T) {
+	for _, network := range []string{"udp", "tcp"} {
+		g := gate{newSource(web(t)), make(chan struct{}), make(chan struct{})}
+		s := start(t, newServer(t, g))
+		conn, err := dns.DialTimeout(network, s.addr, patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.WriteMsg(question(zone, dns.TypeSOA)); err != nil {
+			t.Fatal(err)
+		}
+		<-g.entered
+		ended := make(chan error, 1)
+		go func() { ended <- s.stop() }()
+		close(g.open)
+		if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := conn.ReadMsg(); err != nil || len(r.Answer) != 1 {
+			t.Errorf("%s: reply %v, %v", network, r, err)
+		}
+		if err := <-ended; err != nil {
+			t.Errorf("%s: %v", network, err)
+		}
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
