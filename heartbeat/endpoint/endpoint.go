@@ -79,7 +79,7 @@ type Config struct {
 type Server struct {
 	cfg       Config
 	log       *slog.Logger
-	tokens    []Token // nil: no authentication
+	tokens    []Token // none: no authentication
 	handler   http.Handler
 	counters  *counters
 	listeners []net.Listener

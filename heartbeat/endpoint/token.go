@@ -81,7 +81,7 @@ const challenge = `Bearer realm="dnsreg"`
 
 // authorize checks the request's token where one is needed.
 func (s *Server) authorize(r *http.Request) error {
-	if s.tokens == nil || r.URL.Path == livez || r.URL.Path == readyz {
+	if len(s.tokens) == 0 || r.URL.Path == livez || r.URL.Path == readyz {
 		return nil
 	}
 	header := r.Header.Get("Authorization")
