@@ -10,10 +10,6 @@ func configCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Check or print the configuration that serve would use",
-		Args:  isVerb,
-		RunE:  needsVerb,
-
-		SuggestionsMinimumDistance: 2,
 	}
 	cmd.AddCommand(configCheckCommand(), configPrintCommand())
 	return cmd

@@ -116,35 +116,11 @@ func judge(err error) (code int, hint string) {
 	return exitFailed, ""
 }
 
-// unknownVerb is the error of a verb that does not exist, with the ones that look like it.
-type unknownVerb struct {
-	name    string
-	similar []string
-}
-
-func (e unknownVerb) Error() string { return fmt.Sprintf("unknown verb %q", e.name) }
-
+// suggestion returns the hint for a verb that does not exist, if there is one that looks like it.
 func suggestion(err error) string {
 	var unknown unknownVerb
 	if !errors.As(err, &unknown) || len(unknown.similar) == 0 {
 		return ""
 	}
 	return "did you mean " + strings.Join(unknown.similar, " or ") + "?"
-}
-
-// isVerb is the Args of a command that only has verbs below it.
-func isVerb(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	return unknownVerb{args[0], cmd.SuggestionsFor(args[0])}
-}
-
-// needsVerb shows what verbs there are, on standard error: a script that lost its verb should not go on.
-func needsVerb(cmd *cobra.Command, _ []string) error {
-	cmd.SetOut(cmd.ErrOrStderr())
-	if err := cmd.Help(); err != nil {
-		return err
-	}
-	return errors.New("a verb is missing")
 }

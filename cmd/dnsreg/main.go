@@ -40,11 +40,8 @@ func newRoot() *cobra.Command {
 alive by heartbeats, and anything with a resolver finds them.
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 nothing found, 4 unreachable, 5 denied, 124 timed out.`,
-		SilenceErrors:              true,
-		SilenceUsage:               true,
-		SuggestionsMinimumDistance: 2,
-		Args:                       isVerb,
-		RunE:                       needsVerb,
+		SilenceErrors: true,
+		SilenceUsage:  true,
 	}
 	root.AddCommand(
 		serveCommand(),
@@ -52,5 +49,8 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 nothing found, 4 unreachable, 5 denied, 1
 		servicesCommand(), instancesCommand(), resolveCommand(),
 		configCommand(), versionCommand(),
 	)
+	root.InitDefaultCompletionCmd()
+	root.SetHelpCommand(helpCommand())
+	onlyVerbs(root)
 	return root
 }

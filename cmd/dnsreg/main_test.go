@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the sessions of testdata. Beside testscript's own commands they have
 //
-//	serve [flag]...             start a server on free ports, and point DNSREG_SERVER and DNSREG_DNS to it
+//	serve [flag]...             start a server on free ports, and point DNSREG_SERVER and DNSREG_DNS to it; HTTP is its address
 //	signal TERM|INT             send it to that server, wait for its end, which must be clean, and write its log to server.log
 //	code N program [arg]...     run a program that must end with this exit code
 //	eventually REGEXP program…  run a program again and again until it succeeds and prints that

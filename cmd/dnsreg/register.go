@@ -68,7 +68,10 @@ func registerCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r := registrar{entry: heartbeat.Entry{Service: service, Instance: instance.instance()}, out: out, stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr()}
+		r := registrar{
+			entry: heartbeat.Entry{Service: service, Instance: instance.instance()},
+			out:   out, stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr(),
+		}
 		if once {
 			return flags.call(cmd.Context(), r.once)
 		}
@@ -90,6 +93,7 @@ type registrar struct {
 	entry          heartbeat.Entry
 	out            format
 	stdout, stderr io.Writer
+	told           bool // that it is registered
 }
 
 // once registers the instance and returns.
@@ -101,33 +105,33 @@ func (r *registrar) once(ctx context.Context, client *heartbeat.Client) error {
 	return r.print(reply)
 }
 
+// gaveUp is why stay ends by itself.
+type gaveUp struct{ error }
+
 // stay keeps the instance registered until ctx ends and deregisters it. It gives up if it is not registered within
 // limit, where that is not 0.
 func (r *registrar) stay(ctx context.Context, client *heartbeat.Client, limit time.Duration) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	tooLate := func() { cancel(fmt.Errorf("%w: not registered within %v", context.DeadlineExceeded, limit)) }
-	var timer *time.Timer
+	inTime := func() {}
 	if limit > 0 {
-		timer = time.AfterFunc(limit, tooLate)
-		defer timer.Stop()
+		late := gaveUp{fmt.Errorf("%w: not registered within %v", context.DeadlineExceeded, limit)}
+		timer := time.AfterFunc(limit, func() { cancel(late) })
+		inTime = func() { timer.Stop() }
 	}
-	var printed error
-	first := true
+	defer inTime()
+	handler := slog.NewTextHandler(r.stderr, nil)
 	agent, err := heartbeat.NewAgent(heartbeat.AgentConfig{
 		Client:  client,
 		Entries: []heartbeat.Entry{r.entry},
-		Logger:  slog.New(slog.NewTextHandler(r.stderr, nil)),
+		Logger:  slog.New(troubleOnly{handler}),
 		Notify: func(e heartbeat.Event) {
-			if e.Registration == nil || !first {
+			if e.Registration == nil {
 				return
 			}
-			first = false
-			if timer != nil {
-				timer.Stop()
-			}
-			if printed = r.print(*e.Registration); printed != nil {
-				cancel(printed)
+			inTime()
+			if err := r.tell(*e.Registration, slog.New(handler)); err != nil {
+				cancel(gaveUp{err})
 			}
 		},
 	})
@@ -135,10 +139,29 @@ func (r *registrar) stay(ctx context.Context, client *heartbeat.Client, limit ti
 		return err
 	}
 	err = agent.Run(ctx)
-	if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) {
-		return cause
+	var reason gaveUp
+	if errors.As(context.Cause(ctx), &reason) {
+		err = errors.Join(reason.error, err)
 	}
-	return errors.Join(printed, err)
+	return err
+}
+
+// tell prints the first registration, and logs the later ones.
+func (r *registrar) tell(reply heartbeat.Registration, log *slog.Logger) error {
+	if r.told {
+		log.Info("registered again", "revision", reply.Revision)
+		return nil
+	}
+	r.told = true
+	return r.print(reply)
+}
+
+// troubleOnly is a handler that leaves out what is said in other words anyway.
+type troubleOnly struct{ slog.Handler }
+
+// Enabled reports whether level is that of trouble.
+func (h troubleOnly) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn
 }
 
 // print says that the instance is registered, and what the server has to say about it.

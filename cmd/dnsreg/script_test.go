@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -32,6 +33,7 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(s.kill)
 	ts.Setenv("DNSREG_SERVER", s.HTTP)
 	ts.Setenv("DNSREG_DNS", s.DNS[0])
+	ts.Setenv("HTTP", strings.TrimPrefix(s.HTTP, "http://"))
 	ts.Value(slotKey{}).(*slot).server = s
 }
 
