@@ -199,3 +199,14 @@ func TestClock(t *testing.T) {
 		t.Errorf("GET k = %v an hour later, want nothing", got)
 	}
 }
+
+// What redis-server says of a port that is taken is what has another one drawn.
+func TestLostPort(t *testing.T) {
+	log := redistest.LogOnPort(t, redistest.Start(t))
+	if !redistest.LostPort(t, log) {
+		t.Errorf("a lost port is not recognised in\n%s", log)
+	}
+	if redistest.LostPort(t, "Ready to accept connections") {
+		t.Error("a server that started is taken for one that lost its port")
+	}
+}
