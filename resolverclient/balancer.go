@@ -5,33 +5,60 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/miekg/dns"
 )
 
 // Balancer picks endpoints of one service by one strategy. It has no goroutine and needs no closing; make one and keep
-// it, for its turns and counts are its own.
+// it, for its turns, counts and ejections are its own.
 type Balancer struct {
 	entry    *entry
 	strategy Strategy
+	options  options
 	turn     *turns
+	epoch    time.Time // times of picks count from here
 	table    atomic.Pointer[table]
+	load     atomic.Int64 // picks that are not done, where the strategy needs it
+	dirty    atomic.Bool  // the table is to be built anew from the same set
 
 	mu    sync.Mutex // guards nodes, and building a table
-	nodes map[identity]*node
+	nodes map[identity]*stats
 }
 
-// node is an endpoint with what the balancer knows of it; it outlives changes of the set.
-type node struct {
-	endpoint    Endpoint
-	outstanding *atomic.Int64
+// Balancer returns a balancer over the endpoints of a service, named as for [Client.Lookup]. Nothing is looked up
+// before the first pick.
+func (c *Client) Balancer(service string, strategy Strategy, opts ...Option) (*Balancer, error) {
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("balancer of %s: %w", service, err)
+	}
+	if !strategy.valid() {
+		return nil, fmt.Errorf("balancer of %s: %v is not a strategy", service, strategy)
+	}
+	kind := dns.TypeSRV
+	if o.metadata {
+		kind = dns.TypePTR
+	}
+	if o.subtype != "" {
+		name, err := c.name(service)
+		if err != nil {
+			return nil, err
+		}
+		service = subtypeName(o.subtype, name)
+	}
+	e, err := c.entry(service, kind)
+	if err != nil {
+		return nil, err
+	}
+	return newBalancer(e, strategy, o), nil
 }
 
-// table is what Pick reads: the usable endpoints of a set, immutable.
-type table struct {
-	set     *set
-	classes [][]*node // by priority, each with an endpoint at least
-	picker  picker    // over the first
+func newBalancer(e *entry, strategy Strategy, o options) *Balancer {
+	return &Balancer{entry: e, strategy: strategy, options: o, turn: newTurns(), epoch: time.Now()}
 }
 
 // Picked is a picked endpoint. It is a value that may be copied.
@@ -39,31 +66,27 @@ type Picked struct {
 	// Endpoint is the instance to call.
 	Endpoint Endpoint
 
-	outstanding *atomic.Int64
+	balancer *Balancer
+	stats    *stats
+	start    time.Duration // since the balancer's epoch, where the strategy needs it
 }
 
-// Done tells the balancer that the call has ended, with its error or nil. Call it once for each pick.
-func (p Picked) Done(error) {
-	if p.outstanding != nil {
-		p.outstanding.Add(-1)
+// Done tells the balancer that the call has ended: with nil, or with an error that speaks against the instance, such
+// as a refused connection or a timeout. [Config.EjectAfter] such errors in a row keep the instance out for a while;
+// context.Canceled does not count. Call it once for each pick.
+func (p Picked) Done(err error) {
+	if p.stats == nil {
+		return
 	}
-}
-
-// Balancer returns a balancer over the endpoints of a service, named as for [Client.Lookup]. Nothing is looked up
-// before the first pick.
-func (c *Client) Balancer(service string, strategy Strategy) (*Balancer, error) {
-	e, err := c.entry(service, dns.TypeSRV)
-	if err != nil {
-		return nil, err
+	p.stats.outstanding.Add(-1)
+	switch p.balancer.strategy {
+	case PeakEWMA:
+		now := time.Since(p.balancer.epoch)
+		p.stats.observe(now, now-p.start, err)
+	case ConsistentHash:
+		p.balancer.load.Add(-1)
 	}
-	if !strategy.valid() {
-		return nil, fmt.Errorf("balancer of %s: %v is not a strategy", e.asked.name, strategy)
-	}
-	return newBalancer(e, strategy), nil
-}
-
-func newBalancer(e *entry, strategy Strategy) *Balancer {
-	return &Balancer{entry: e, strategy: strategy, turn: newTurns()}
+	p.balancer.judge(p.stats, err)
 }
 
 // Pick chooses an endpoint among the usable ones of the lowest priority. While the answer is fresh or stale it neither
@@ -73,19 +96,40 @@ func (b *Balancer) Pick(ctx context.Context) (Picked, error) {
 	if err != nil {
 		return Picked{}, err
 	}
-	return t.classes[0][t.picker.pick()].picked(), nil
+	return b.take(t.classes[0][t.picker.pick()]), nil
 }
 
-func (n *node) picked() Picked {
+// PickKey is Pick for a call that belongs to a key: [ConsistentHash] takes the same endpoint for the same key. Other
+// strategies ignore the key.
+func (b *Balancer) PickKey(ctx context.Context, key string) (Picked, error) {
+	t, err := b.current(ctx)
+	if err != nil {
+		return Picked{}, err
+	}
+	if m, ok := t.picker.(*maglev); ok {
+		return b.take(t.classes[0][m.pickHash(hash(key))]), nil
+	}
+	return b.take(t.classes[0][t.picker.pick()]), nil
+}
+
+// take makes a pick of a node.
+func (b *Balancer) take(n *node) Picked {
 	n.outstanding.Add(1)
-	return Picked{Endpoint: n.endpoint, outstanding: n.outstanding}
+	p := Picked{Endpoint: n.endpoint, balancer: b, stats: n.stats}
+	switch b.strategy {
+	case PeakEWMA:
+		p.start = time.Since(b.epoch)
+	case ConsistentHash:
+		b.load.Add(1)
+	}
+	return p
 }
 
 // current returns the table of the current set.
 func (b *Balancer) current(ctx context.Context) (*table, error) {
 	b.entry.touch()
 	s, t := b.entry.state.Load(), b.table.Load()
-	if t != nil && s.set == t.set && !s.lapsed {
+	if t != nil && s.set == t.set && !s.lapsed && !b.dirty.Load() {
 		return t, nil
 	}
 	s, err := b.entry.current(ctx)
@@ -101,49 +145,24 @@ func (b *Balancer) rebuild(s *set) (*table, error) {
 	old := b.table.Load()
 	if old == nil {
 		b.mu.Lock()
-	} else if old.set == s || !b.mu.TryLock() {
+	} else if !b.mu.TryLock() {
 		return old, nil
 	}
 	defer b.mu.Unlock()
-	if t := b.table.Load(); t != nil && t.set == s {
+	dirty := b.dirty.Swap(false)
+	if t := b.table.Load(); t != nil && t.set == s && !dirty {
 		return t, nil
 	}
-	t := b.build(s)
+	t := b.build(s, time.Now())
 	if len(t.classes) == 0 {
-		return nil, fmt.Errorf("pick of %s: %w: %d without a port or an address", b.entry.asked.name, ErrNoEndpoint, len(s.endpoints))
+		return nil, fmt.Errorf("pick of %s: %w: none of %d has a port and an address and passes the filters",
+			b.entry.asked.name, ErrNoEndpoint, len(s.endpoints))
 	}
 	b.table.Store(t)
 	return t, nil
 }
 
-// build makes the table of a set. b.mu is held.
-func (b *Balancer) build(s *set) *table {
-	t := &table{set: s}
-	nodes := make(map[identity]*node, len(s.endpoints))
-	for _, class := range s.classes() {
-		var usable []*node
-		for _, e := range class {
-			if e.usable() {
-				n := b.node(e)
-				nodes[e.identity()] = n
-				usable = append(usable, n)
-			}
-		}
-		if len(usable) > 0 {
-			t.classes = append(t.classes, usable)
-		}
-	}
-	b.nodes = nodes
-	if len(t.classes) > 0 {
-		t.picker = b.strategy.newPicker(t.classes[0], b.turn)
-	}
-	return t
-}
-
-// node returns the node of an endpoint, with the counts of the one before it.
-func (b *Balancer) node(e Endpoint) *node {
-	if old := b.nodes[e.identity()]; old != nil {
-		return &node{e, old.outstanding}
-	}
-	return &node{e, new(atomic.Int64)}
+// later has the table built anew at the next pick after d.
+func (b *Balancer) later(d time.Duration) {
+	time.AfterFunc(d, func() { b.dirty.Store(true) })
 }

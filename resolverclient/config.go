@@ -53,6 +53,13 @@ type Config struct {
 	// Retry reports whether Do may call another instance after this error of the function. Default [IsConnectError].
 	Retry func(error) bool
 
+	// EjectAfter is how many failures in a row keep an endpoint out of picks, unless more than half of all would be out.
+	// Default 5, negative means never.
+	EjectAfter int
+	// EjectFor is how long; each further time in a row, after one failure, it is twice as long, at most 32 times.
+	// Default 10 s.
+	EjectFor time.Duration
+
 	// Dial opens the connections to servers, "udp" or "tcp". Default net.Dialer. For tests and proxies.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Logger hears of answers that become stale and that recover. Default: nobody.
@@ -72,6 +79,8 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.MaxStale, 10*time.Minute)
 	orDefault(&c.Idle, time.Minute)
 	orDefault(&c.Tries, 3)
+	orDefault(&c.EjectAfter, 5)
+	orDefault(&c.EjectFor, 10*time.Second)
 	orDefault(&c.Logger, slog.New(slog.DiscardHandler))
 	if c.Retry == nil {
 		c.Retry = IsConnectError
@@ -105,7 +114,7 @@ func (c Config) check() error {
 		value time.Duration
 	}{
 		{"Timeout", c.Timeout}, {"LookupTimeout", c.LookupTimeout}, {"MinTTL", c.MinTTL},
-		{"NegativeTTL", c.NegativeTTL}, {"Idle", c.Idle},
+		{"NegativeTTL", c.NegativeTTL}, {"Idle", c.Idle}, {"EjectFor", c.EjectFor},
 	} {
 		if f.value < 0 {
 			bad(f.name, f.value, "must not be negative")

@@ -25,7 +25,7 @@ func (c *Client) Do(ctx context.Context, service string, f func(context.Context,
 	if err != nil {
 		return err
 	}
-	e.balancerOnce.Do(func() { e.balancer = newBalancer(e, c.cfg.Strategy) })
+	e.balancerOnce.Do(func() { e.balancer = newBalancer(e, c.cfg.Strategy, options{}) })
 	return e.balancer.Do(ctx, f)
 }
 
@@ -44,7 +44,7 @@ func (b *Balancer) Do(ctx context.Context, f func(context.Context, Endpoint) err
 			break
 		}
 		tried = append(tried, n)
-		err := n.call(ctx, f)
+		err := b.call(ctx, n, f)
 		if err == nil {
 			return nil
 		}
@@ -56,10 +56,17 @@ func (b *Balancer) Do(ctx context.Context, f func(context.Context, Endpoint) err
 	return errors.Join(errs...)
 }
 
-// call runs f on the instance, and counts it as ended even where f panics.
-func (n *node) call(ctx context.Context, f func(context.Context, Endpoint) error) (err error) {
-	p := n.picked()
-	defer func() { p.Done(err) }()
+// call runs f on the instance, and counts it as ended even where f panics. Errors that let another instance be tried
+// and timeouts speak against this one; others are the caller's and the service's own matter.
+func (b *Balancer) call(ctx context.Context, n *node, f func(context.Context, Endpoint) error) (err error) {
+	p := b.take(n)
+	defer func() {
+		if err != nil && !b.entry.client.cfg.Retry(err) && !errors.Is(err, context.DeadlineExceeded) {
+			p.Done(nil)
+			return
+		}
+		p.Done(err)
+	}()
 	return f(ctx, p.Endpoint)
 }
 

@@ -24,6 +24,13 @@ const (
 	WeightedRoundRobin
 	// LeastOutstanding draws two with equal chances and takes the one with fewer picks that are not [Picked.Done].
 	LeastOutstanding
+	// PeakEWMA draws two with equal chances and takes the one where a call costs less: its latency, of which a peak counts
+	// at once and fades slowly, times its picks that are not done.
+	PeakEWMA
+	// ConsistentHash takes the same endpoint for the same key of [Balancer.PickKey], in every client with the same set, by
+	// a Maglev table with shares in proportion to weight. An endpoint with more than 5/4 of the mean of picks that are not
+	// done passes the key on. A change of the set moves few keys. Pick draws a key.
+	ConsistentHash
 	strategies // their number
 )
 
@@ -35,6 +42,8 @@ func strategyNames() [strategies]string {
 		RoundRobin:         "round-robin",
 		WeightedRoundRobin: "weighted-round-robin",
 		LeastOutstanding:   "least-outstanding",
+		PeakEWMA:           "peak-ewma",
+		ConsistentHash:     "consistent-hash",
 	}
 }
 
@@ -48,8 +57,8 @@ func (s Strategy) String() string {
 	return strategyNames()[s]
 }
 
-// ParseStrategy returns the strategy of a name: weighted-random, random, round-robin, weighted-round-robin or
-// least-outstanding. The error lists them.
+// ParseStrategy returns the strategy of a name: weighted-random, random, round-robin, weighted-round-robin,
+// least-outstanding, peak-ewma or consistent-hash. The error lists them.
 func ParseStrategy(name string) (Strategy, error) {
 	names := strategyNames()
 	for s, n := range names {
@@ -65,27 +74,31 @@ type picker interface {
 	pick() int
 }
 
-// newPicker returns the strategy's picker over the endpoints of one priority, of which there is at least one. turn is
-// the balancer's count of turns, which outlives its pickers.
-func (s Strategy) newPicker(class []*node, turn *turns) picker {
+// newPicker returns the strategy's picker over the endpoints of one class, of which there is at least one. The
+// balancer's turns outlive its pickers.
+func (s Strategy) newPicker(class []*node, b *Balancer) picker {
 	switch s {
 	case Random:
 		return uniform(len(class))
 	case RoundRobin:
-		return &ring{len(class), turn}
+		return &ring{len(class), b.turn}
 	case WeightedRoundRobin:
-		return &schedule{planTurns(weights(class), maxTurns), turn}
+		return &schedule{planTurns(weights(class), maxTurns), b.turn}
 	case LeastOutstanding:
 		return leastOutstanding(class)
+	case PeakEWMA:
+		return &peakEWMA{class, b}
+	case ConsistentHash:
+		return newMaglev(class, &b.load)
 	default:
 		return newLottery(weights(class))
 	}
 }
 
-func weights(class []*node) []uint16 {
-	out := make([]uint16, len(class))
+func weights(class []*node) []int {
+	out := make([]int, len(class))
 	for i, n := range class {
-		out[i] = n.endpoint.Weight
+		out[i] = n.weight
 	}
 	return out
 }

@@ -18,7 +18,7 @@ type column struct{ mark, other int }
 
 // newLottery returns the draw of RFC 2782 for a single place: a weight's share is w in (sum + 1), and all of weight 0
 // share the rest; without any of them, w in sum.
-func newLottery(weights []uint16) picker {
+func newLottery(weights []int) picker {
 	zeros := 0
 	for _, w := range weights {
 		if w == 0 {
@@ -28,7 +28,7 @@ func newLottery(weights []uint16) picker {
 	l := &lottery{columns: make([]column, len(weights))}
 	shares := make([]int, len(weights))
 	for i, w := range weights {
-		shares[i] = int(w) * max(zeros, 1)
+		shares[i] = w * max(zeros, 1)
 		if w == 0 {
 			shares[i] = 1
 		}
@@ -80,10 +80,7 @@ func (class leastOutstanding) pick() int {
 	if len(class) == 1 {
 		return 0
 	}
-	i, j := rand.IntN(len(class)), rand.IntN(len(class)-1)
-	if j >= i {
-		j++
-	}
+	i, j := twoOf(len(class))
 	if class[j].outstanding.Load() < class[i].outstanding.Load() {
 		return j
 	}

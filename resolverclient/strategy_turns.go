@@ -41,7 +41,7 @@ func (s *schedule) pick() int { return int(s.round[s.turn.next(len(s.round))]) }
 // common divisor, and these are spread evenly. A round longer than limit is scaled down to it, in which a weight above
 // 0 keeps at least one turn. Weights that are all 0 count as equal. There are fewer than 65536: a DNS message has room
 // for no more.
-func planTurns(weights []uint16, limit int) []int32 {
+func planTurns(weights []int, limit int) []int32 {
 	shares := reduce(weights, max(limit, len(weights)))
 	var plan []uint64 // when within the round, in units of 2^-47, and whose turn: each a middle of equal intervals
 	for i, share := range shares {
@@ -60,11 +60,11 @@ func planTurns(weights []uint16, limit int) []int32 {
 
 // reduce returns the smallest whole numbers in the proportion of the weights, scaled to limit where they add up to
 // more.
-func reduce(weights []uint16, limit int) []int {
+func reduce(weights []int, limit int) []int {
 	divisor, sum := 0, 0
 	for _, w := range weights {
-		divisor = gcd(divisor, int(w))
-		sum += int(w)
+		divisor = gcd(divisor, w)
+		sum += w
 	}
 	shares := make([]int, len(weights))
 	for i, w := range weights {
@@ -72,9 +72,9 @@ func reduce(weights []uint16, limit int) []int {
 		case sum == 0:
 			shares[i] = 1
 		case sum/divisor <= limit:
-			shares[i] = int(w) / divisor
+			shares[i] = w / divisor
 		case w > 0:
-			shares[i] = max(1, (int(w)*limit+sum/2)/sum)
+			shares[i] = max(1, (w*limit+sum/2)/sum)
 		}
 	}
 	return shares

@@ -1,0 +1,66 @@
+package resolverclient
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// maxEjection is how often the time of an ejection doubles at most.
+const maxEjection = 5
+
+// judge counts a call's outcome and ejects the endpoint after too many failures in a row. Once it is back, the first
+// failure ejects it again, for twice as long, and the first success forgets all.
+func (b *Balancer) judge(s *stats, err error) {
+	limit := int64(b.entry.client.cfg.EjectAfter)
+	switch {
+	case limit < 0 || errors.Is(err, context.Canceled):
+		return
+	case err == nil:
+		if s.failures.Load() != 0 {
+			s.failures.Store(0)
+			s.ejections.Store(0)
+		}
+		return
+	case s.failures.Add(1) < limit:
+		return
+	}
+	now, until := time.Since(b.epoch), s.ejectedUntil.Load()
+	if int64(now) < until {
+		return // the end of a call that began before
+	}
+	d := b.entry.client.cfg.EjectFor << min(s.ejections.Load(), maxEjection)
+	if s.ejectedUntil.CompareAndSwap(until, int64(now+d)) {
+		s.ejections.Add(1)
+		b.dirty.Store(true)
+		b.later(d)
+	}
+}
+
+// withoutEjected moves the ejected endpoints into a class of their own behind all others, where only Do finds them when
+// all else failed. Where more than half would be ejected the fault is hardly theirs: then all stay (the panic floor).
+func (b *Balancer) withoutEjected(classes [][]*node, now time.Time) [][]*node {
+	since := int64(now.Sub(b.epoch))
+	isOut := func(n *node) bool { return n.ejectedUntil.Load() > since }
+	total := 0
+	var out []*node
+	healthy := make([][]*node, 0, len(classes)+1)
+	for _, class := range classes {
+		total += len(class)
+		var in []*node
+		for _, n := range class {
+			if isOut(n) {
+				out = append(out, n)
+			} else {
+				in = append(in, n)
+			}
+		}
+		healthy = append(healthy, in)
+	}
+	if len(out) == 0 || 2*len(out) > total {
+		return classes
+	}
+	healthy = append(healthy, out)
+	return slices.DeleteFunc(healthy, func(class []*node) bool { return len(class) == 0 })
+}

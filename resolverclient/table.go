@@ -1,0 +1,93 @@
+package resolverclient
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// node is an endpoint in a table, with what the balancer knows of it.
+type node struct {
+	endpoint Endpoint
+	weight   int // the endpoint's, in parts of what slow start leaves of it
+	*stats
+}
+
+// stats is what a balancer knows of an endpoint. It outlives tables.
+type stats struct {
+	outstanding  atomic.Int64
+	latency      atomic.Uint64 // moving average in seconds, as bits of a float64
+	observed     atomic.Int64  // when it was taken, since the balancer's epoch
+	failures     atomic.Int64  // in a row
+	ejections    atomic.Int64  // in a row
+	ejectedUntil atomic.Int64  // since the epoch
+	since        time.Time     // when the endpoint was first seen; zero for those of the first table
+}
+
+// table is what Pick reads: the usable endpoints of a set, immutable.
+type table struct {
+	set     *set
+	classes [][]*node // in the order of preference, each with an endpoint at least
+	picker  picker    // over the first
+}
+
+// build makes the table of a set. b.mu is held.
+func (b *Balancer) build(s *set, now time.Time) *table {
+	t := &table{set: s}
+	known := b.nodes
+	b.nodes = make(map[identity]*stats, len(s.endpoints))
+	for _, class := range s.classes() {
+		for _, group := range b.options.arrange(class) {
+			nodes := make([]*node, len(group))
+			for i, e := range group {
+				nodes[i] = b.node(e, known, now)
+			}
+			t.classes = append(t.classes, nodes)
+		}
+	}
+	t.classes = b.withoutEjected(t.classes, now)
+	if len(t.classes) > 0 {
+		b.warmUp(t.classes[0], now)
+		t.picker = b.strategy.newPicker(t.classes[0], b)
+	}
+	return t
+}
+
+// node returns the node of an endpoint, with the stats that are known of it.
+func (b *Balancer) node(e Endpoint, known map[identity]*stats, now time.Time) *node {
+	s := known[e.identity()]
+	if s == nil {
+		s = new(stats)
+		if known != nil {
+			s.since = now
+		}
+	}
+	b.nodes[e.identity()] = s
+	return &node{endpoint: e, weight: int(e.Weight), stats: s}
+}
+
+// warmUpSteps is in how many steps slow start raises a weight.
+const warmUpSteps = 10
+
+// warmUp lowers the weights of endpoints that are new, as [SlowStart] says.
+func (b *Balancer) warmUp(class []*node, now time.Time) {
+	window := b.options.slowStart
+	if window <= 0 {
+		return
+	}
+	warming := false
+	steps := make([]int, len(class))
+	for i, n := range class {
+		steps[i] = warmUpSteps
+		if age := now.Sub(n.since); age < window {
+			warming = true
+			steps[i] = 1 + int(age*(warmUpSteps-1)/window)
+		}
+	}
+	if !warming {
+		return
+	}
+	for i, n := range class {
+		n.weight *= steps[i]
+	}
+	b.later(window / warmUpSteps)
+}
