@@ -1,0 +1,326 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/dnsreg/dnsreg/internal/dnssd"
+	"github.com/dnsreg/dnsreg/store"
+)
+
+// Bounds of one request, so that Redis is never busy with one of them for more than some milliseconds.
+const (
+	deltaServices = 100
+	deltaOctets   = 1 << 20
+	pageServices  = 1000
+	pageRecords   = 2000
+)
+
+// change is a service as Redis had it at the revision of its last change.
+type change struct {
+	service          store.Service
+	revision         store.Revision
+	records, overlay []any // id, text, id, text, …
+}
+
+// cut is a set of changes, the last of each service, that leads from one revision to another.
+type cut struct {
+	epoch   string
+	rev     store.Revision
+	changes map[store.Service]*store.Snapshot // without instances where it has none
+}
+
+// delta returns what changed after a revision.
+func (m *mirror) delta(ctx context.Context, after store.Revision) (cut, error) {
+	c := cut{changes: make(map[store.Service]*store.Snapshot)}
+	for more := true; more; {
+		reply, err := m.deltaPage(ctx, after)
+		if err != nil {
+			return cut{}, err
+		}
+		c.epoch, c.rev, more = text(reply, 0), store.Revision(number(reply, 1)), number(reply, 2) != 0
+		for _, element := range reply[3:] {
+			part, ok := element.([]any)
+			if !ok || len(part) != 4 {
+				return cut{}, fmt.Errorf("script delta: malformed reply")
+			}
+			changed := change{service: store.Service(text(part, 0)), revision: store.Revision(number(part, 1))}
+			changed.records, _ = part[2].([]any)
+			changed.overlay, _ = part[3].([]any)
+			c.changes[changed.service] = m.decode(changed)
+			after = max(after, changed.revision)
+		}
+	}
+	return c, nil
+}
+
+func (m *mirror) deltaPage(ctx context.Context, after store.Revision) ([]any, error) {
+	ctx, cancel := call(ctx)
+	defer cancel()
+	conn, err := m.connection(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys := m.store.keys
+	reply, err := m.store.scripts.delta.run(ctx, conn, []string{keys.meta, keys.log},
+		keys.rec(""), keys.ops(""), uint64(after), deltaServices, deltaOctets)
+	if err == nil && len(reply) < 3 {
+		err = fmt.Errorf("script delta: malformed reply")
+	}
+	return reply, err
+}
+
+// decode makes the snapshot of a service. What cannot be read is left out, counted and logged: the rest is good.
+func (m *mirror) decode(c change) *store.Snapshot {
+	snapshot := &store.Snapshot{Service: c.service, Revision: c.revision}
+	if canonical, err := dnssd.ParseService(string(c.service)); err != nil || canonical != string(c.service) {
+		m.broken(c.service, "", fmt.Errorf("not a service in canonical form"))
+		return snapshot
+	}
+	if len(c.records) == 0 {
+		return snapshot
+	}
+	overlays := make(map[string]string, len(c.overlay)/2)
+	for pair := range slices.Chunk(c.overlay, 2) {
+		overlays[text(pair, 0)] = text(pair, 1)
+	}
+	snapshot.Instances = make([]store.Live, 0, len(c.records)/2)
+	for pair := range slices.Chunk(c.records, 2) {
+		key := text(pair, 0)
+		live, err := decodeLive(key, text(pair, 1), overlays[key])
+		if err != nil {
+			m.broken(c.service, key, err)
+			continue
+		}
+		snapshot.Instances = append(snapshot.Instances, live)
+	}
+	slices.SortFunc(snapshot.Instances, func(a, b store.Live) int { return strings.Compare(a.Key(), b.Key()) })
+	return snapshot
+}
+
+func decodeLive(key, record, overlay string) (store.Live, error) {
+	in, err := decodeStored(key, record)
+	if err != nil || overlay == "" {
+		return store.Live{Instance: in}, err
+	}
+	o, err := decodeOverlay(overlay)
+	return store.Live{Instance: in, Overlay: o}, err
+}
+
+func (m *mirror) broken(service store.Service, key string, err error) {
+	m.store.stats.broken.Add(1)
+	m.store.logger.Error("a record cannot be read", "service", service, "id", key, "error", err)
+}
+
+// follow brings the mirror up to date by what changed since its revision.
+func (m *mirror) follow(ctx context.Context) error {
+	rung := m.store.bell.rungAt()
+	c, err := m.delta(ctx, m.rev)
+	if err != nil {
+		return err
+	}
+	if c.epoch != m.epoch || c.rev < m.rev {
+		signal(m.store.kicked)
+		return nil
+	}
+	if c.rev == m.rev {
+		return nil
+	}
+	if err := m.apply(ctx, c); err != nil {
+		return err
+	}
+	if rung > 0 {
+		m.store.stats.visible.Store(int64(m.store.now() - rung))
+	}
+	return nil
+}
+
+// load makes the mirror anew from the whole zone.
+func (m *mirror) load(ctx context.Context, epoch string) error {
+	view, rev, err := m.loadAll(ctx, epoch)
+	if err != nil {
+		return err
+	}
+	changed := m.differences(view)
+	m.epoch, m.rev, m.view, m.kept = epoch, rev, view, nil
+	m.compared = m.store.now()
+	m.store.publish(&state{epoch: epoch, view: view, stored: view, applied: rev}, changed)
+	return nil
+}
+
+// differences returns the snapshots of next that differ from what is shown, and empty ones for what it lacks.
+func (m *mirror) differences(next *store.View) []*store.Snapshot {
+	shown := m.store.View()
+	var changed []*store.Snapshot
+	for snapshot := range next.All() {
+		if shown.Service(snapshot.Service) != snapshot {
+			changed = append(changed, snapshot)
+		}
+	}
+	for snapshot := range shown.All() {
+		if next.Service(snapshot.Service) == nil {
+			changed = append(changed, &store.Snapshot{Service: snapshot.Service, Revision: next.Revision()})
+		}
+	}
+	return changed
+}
+
+// loadAll reads the whole zone, in pages by the revision of the services' last changes, and then what has changed
+// meanwhile: a service that changes after it was read is listed again behind all that were listed before, so that the
+// last page, which is one cut, leaves nothing out. Snapshots that are the same as those shown are those shown.
+func (m *mirror) loadAll(ctx context.Context, epoch string) (*store.View, store.Revision, error) {
+	m.store.stats.loads.Add(1)
+	m.emptys = make(emptied)
+	view, shown, after := new(store.View), m.store.View(), store.Revision(0)
+	for {
+		page, err := m.list(ctx, after)
+		if err != nil {
+			return nil, 0, err
+		}
+		snapshots, err := m.loadServices(ctx, page)
+		if err != nil {
+			return nil, 0, err
+		}
+		view = view.With(0, m.sameAs(shown, snapshots)...)
+		if len(page) > 0 {
+			after = page[len(page)-1].revision
+		}
+		if len(page) < pageServices {
+			break
+		}
+	}
+	c, err := m.delta(ctx, after)
+	if err != nil {
+		return nil, 0, err
+	}
+	if c.epoch != epoch {
+		return nil, 0, errNoEpoch
+	}
+	snapshots := m.sameAs(shown, slices.Collect(maps.Values(c.changes)))
+	return view.With(c.rev, snapshots...), c.rev, nil
+}
+
+// sameAs puts the snapshots of view in the place of equal ones, so that whoever holds them sees that nothing changed. It
+// takes note of the empty ones.
+func (m *mirror) sameAs(view *store.View, snapshots []*store.Snapshot) []*store.Snapshot {
+	for i, snapshot := range snapshots {
+		m.emptys.note(snapshot, m.store.now())
+		if old := view.Service(snapshot.Service); old != nil && equal(old, snapshot) {
+			snapshots[i] = old
+		}
+	}
+	return snapshots
+}
+
+// listed is a service and the revision of its last change.
+type listed struct {
+	service  store.Service
+	revision store.Revision
+}
+
+// list returns a page of the log, what changed first first.
+func (m *mirror) list(ctx context.Context, after store.Revision) ([]listed, error) {
+	ctx, cancel := call(ctx)
+	defer cancel()
+	conn, err := m.connection(ctx)
+	if err != nil {
+		return nil, err
+	}
+	page, err := conn.ZRangeByScoreWithScores(ctx, m.store.keys.log, &redis.ZRangeBy{
+		Min: "(" + strconv.FormatUint(uint64(after), 10), Max: "+inf", Count: pageServices,
+	}).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list the log: %w", err)
+	}
+	all := make([]listed, len(page))
+	for i, z := range page {
+		service, _ := z.Member.(string)
+		all[i] = listed{store.Service(service), store.Revision(z.Score)}
+	}
+	return all, nil
+}
+
+// loadServices reads services in a few round trips.
+func (m *mirror) loadServices(ctx context.Context, page []listed) ([]*store.Snapshot, error) {
+	sizes, err := m.sizes(ctx, page)
+	if err != nil {
+		return nil, err
+	}
+	snapshots := make([]*store.Snapshot, 0, len(page))
+	for begin := 0; begin < len(page); {
+		end, records := begin, int64(0)
+		for end < len(page) && (end == begin || records+sizes[end] <= pageRecords) {
+			records += sizes[end]
+			end++
+		}
+		part, err := m.loadPart(ctx, page[begin:end])
+		if err != nil {
+			return nil, err
+		}
+		snapshots = append(snapshots, part...)
+		begin = end
+	}
+	return snapshots, nil
+}
+
+func (m *mirror) sizes(ctx context.Context, page []listed) ([]int64, error) {
+	sizes := make([]int64, len(page))
+	err := m.pipeline(ctx, func(ctx context.Context, pipe redis.Pipeliner) func() {
+		cmds := make([]*redis.IntCmd, len(page))
+		for i, l := range page {
+			cmds[i] = pipe.HLen(ctx, m.store.keys.rec(l.service))
+		}
+		return func() {
+			for i, cmd := range cmds {
+				sizes[i] = cmd.Val()
+			}
+		}
+	})
+	return sizes, err
+}
+
+func (m *mirror) loadPart(ctx context.Context, part []listed) ([]*store.Snapshot, error) {
+	snapshots := make([]*store.Snapshot, len(part))
+	err := m.pipeline(ctx, func(ctx context.Context, pipe redis.Pipeliner) func() {
+		records, overlays := make([]*redis.Cmd, len(part)), make([]*redis.Cmd, len(part))
+		for i, l := range part {
+			records[i] = pipe.Do(ctx, "hgetall", m.store.keys.rec(l.service))
+			overlays[i] = pipe.Do(ctx, "hgetall", m.store.keys.ops(l.service))
+		}
+		return func() {
+			for i, l := range part {
+				c := change{service: l.service, revision: l.revision}
+				c.records, _ = records[i].Val().([]any)
+				c.overlay, _ = overlays[i].Val().([]any)
+				snapshots[i] = m.decode(c)
+			}
+		}
+	})
+	return snapshots, err
+}
+
+// pipeline sends what fill puts into a pipeline, and has what it returns read the replies.
+func (m *mirror) pipeline(ctx context.Context, fill func(context.Context, redis.Pipeliner) func()) error {
+	ctx, cancel := call(ctx)
+	defer cancel()
+	conn, err := m.connection(ctx)
+	if err != nil {
+		return err
+	}
+	pipe := conn.Pipeline()
+	read := fill(ctx, pipe)
+	if pipe.Len() == 0 {
+		return nil
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	read()
+	return nil
+}

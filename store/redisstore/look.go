@@ -1,0 +1,111 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/dnsreg/dnsreg/store"
+)
+
+// look is one look at Redis: what meta holds, and which server holds it.
+type look struct {
+	format, epoch, home string
+	rev, base           store.Revision
+	tick                string // when leases were last watched, by Redis' clock
+	restored, restoring string
+	retention           time.Duration
+	server              info
+}
+
+var metaFields = []string{"format", "epoch", "home", "rev", "base", "tick", "restored", "restoring", "retention"}
+
+// look reads meta and INFO on one connection, so that both are of the same server.
+func (m *mirror) look(ctx context.Context) (look, error) {
+	ctx, cancel := call(ctx)
+	defer cancel()
+	conn, err := m.connection(ctx)
+	if err != nil {
+		return look{}, err
+	}
+	pipe := conn.Pipeline()
+	meta := pipe.HMGet(ctx, m.store.keys.meta, metaFields...)
+	info := pipe.Do(ctx, "info", "server", "replication", "memory")
+	if _, err := pipe.Exec(ctx); err != nil {
+		return look{}, fmt.Errorf("look at the revision: %w", err)
+	}
+	return m.read(meta, info)
+}
+
+func (m *mirror) read(meta *redis.SliceCmd, info *redis.Cmd) (look, error) {
+	fields := make(map[string]string)
+	for i, value := range meta.Val() {
+		fields[metaFields[i]], _ = value.(string)
+	}
+	said, err := info.Text()
+	if err != nil {
+		return look{}, fmt.Errorf("look at the server: %w", err)
+	}
+	l := look{
+		format:    fields["format"],
+		epoch:     fields["epoch"],
+		home:      fields["home"],
+		rev:       revision(fields["rev"]),
+		base:      revision(fields["base"]),
+		tick:      fields["tick"],
+		restored:  fields["restored"],
+		restoring: fields["restoring"],
+		retention: time.Duration(revision(fields["retention"])) * time.Millisecond,
+		server:    parseInfo(said),
+	}
+	switch {
+	case l.server.role != "master":
+		return look{}, errNotMaster
+	case l.format != "" && l.format != format:
+		return look{}, fmt.Errorf("%w: %q, not %q", errFormat, l.format, format)
+	}
+	return l, l.server.checkVersion()
+}
+
+// revision reads a revision, 0 where there is none.
+func revision(s string) store.Revision {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return store.Revision(n)
+}
+
+// intact reports whether the data has the history that its epoch is a promise of, as far as this server can know.
+func (m *mirror) intact(l look) bool {
+	return l.epoch != "" && l.home == l.server.home && (l.epoch != m.epoch || l.rev >= m.rev)
+}
+
+// connection returns the mirror's connection to the master of the zone's slot.
+func (m *mirror) connection(ctx context.Context) (*redis.Conn, error) {
+	if m.conn == nil {
+		node, err := m.store.redis.master(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("find the master: %w", err)
+		}
+		m.conn = node.Conn()
+	}
+	return m.conn, nil
+}
+
+// disconnect gives the connection up, after an error on it.
+func (m *mirror) disconnect() {
+	if m.conn != nil {
+		_ = m.conn.Close() // nothing was lost that the next look does not find
+		m.conn = nil
+	}
+}
+
+// denied reports whether err says that Redis' user may not do what was tried.
+func denied(err error) bool {
+	return err != nil && (redis.IsPermissionError(err) || strings.Contains(err.Error(), "NOPERM"))
+}

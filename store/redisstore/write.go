@@ -1,0 +1,75 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dnsreg/dnsreg/store"
+)
+
+// written is the reply of a script that changed something, and the epoch in which it did.
+type written struct {
+	epoch string
+	reply []any
+}
+
+func (w written) status() string           { return text(w.reply, 0) }
+func (w written) revision() store.Revision { return store.Revision(number(w.reply, 1)) }
+
+// write runs a script with the epoch in force before args, and again once a new one is known where Redis has another.
+// Every error is an [store.ErrUnavailable] that says what was tried, or that of the caller's context.
+func (s *Store) write(ctx context.Context, what string, script *script, keys []string, args ...any) (written, error) {
+	bounded, cancel := call(ctx)
+	defer cancel()
+	var refused string
+	for {
+		epoch, err := s.epoch(bounded, refused)
+		if err != nil {
+			return written{}, s.unavailable(ctx, what, err)
+		}
+		reply, err := script.run(bounded, s.redis, keys, append([]any{epoch}, args...)...)
+		if err != nil {
+			return written{}, s.unavailable(ctx, what, err)
+		}
+		if text(reply, 0) != statusNoEpoch {
+			return written{epoch, reply}, nil
+		}
+		refused = epoch
+	}
+}
+
+// epoch returns the epoch in force, and waits for another where Redis has refused it.
+func (s *Store) epoch(ctx context.Context, refused string) (string, error) {
+	if s.Freshness() == store.Lost {
+		return "", errNotSynced
+	}
+	for {
+		s.mu.Lock()
+		later := s.later()
+		s.mu.Unlock()
+		if epoch := s.current.Load().epoch; epoch != refused {
+			return epoch, nil
+		}
+		signal(s.kicked)
+		select {
+		case <-later:
+		case <-ctx.Done():
+			return "", fmt.Errorf("wait for a new epoch: %w", ctx.Err())
+		}
+	}
+}
+
+var errNotSynced = fmt.Errorf("redis has not been seen for too long")
+
+// unavailable wraps the cause of a failed call, but for the end of the caller's own context.
+func (s *Store) unavailable(ctx context.Context, what string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	s.stats.failures.Add(1)
+	return fmt.Errorf("%w: %s: %w", store.ErrUnavailable, what, err)
+}
+
+// millis is a duration as scripts take it.
+func millis(d time.Duration) int64 { return d.Milliseconds() }
