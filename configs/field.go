@@ -107,10 +107,14 @@ func (k kind[T]) parseAll(text string) (values []T, faults []fault) {
 	return values, faults
 }
 
-// shown returns text as it may be printed.
+// shown returns text as it may be printed, without secrets and cut to a length that is worth showing.
 func (k kind[T]) shown(text string) string {
 	if k.show != nil {
 		text = k.show(text)
+	}
+	const worth = 64
+	if len(text) > worth {
+		text = strings.ToValidUTF8(text[:worth], "") + "…"
 	}
 	return text
 }

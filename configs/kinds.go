@@ -82,7 +82,10 @@ func mailboxKind() kind[string] {
 		switch {
 		case s == "":
 			return nil
-		case !found, local == "", len(local) > dnssd.MaxLabel, strings.ContainsFunc(local, notPrintable), !isHostName(domain):
+		case !found, local == "", strings.ContainsFunc(local, notPrintable), !isHostName(domain):
+			return errMailbox
+		}
+		if _, err := dnssd.Split(dnssd.Escape(local) + "." + domain); err != nil {
 			return errMailbox
 		}
 		return nil

@@ -216,7 +216,7 @@ func TestNewDaemonNamesWhatIsWrong(t *testing.T) {
 		{"folder as token file", func(c *configs.Config) { c.Auth.Tokens = os.TempDir() }, "auth.tokens "},
 		{"mailbox too long for a record", func(c *configs.Config) {
 			c.Zone.Mailbox = strings.Repeat("a", 60) + "@" + strings.Repeat("b.", 110) + "c"
-		}, "Mailbox "},
+		}, `zone.mailbox "aaa`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -342,12 +342,20 @@ func TestSecondSignalKills(t *testing.T) {
 	if _, err := conn.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "the signal is noticed", func() bool { return strings.Contains(s.log.String(), "stopping") })
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
 	}
+	eventually(t, "the first signal is noticed", func() bool { return strings.Contains(s.log.String(), "stopping") })
+	// The moment between that line and the end of listening for signals takes a few more.
+	eventually(t, "the second signal kills", func() bool {
+		_ = s.cmd.Process.Signal(syscall.SIGTERM) // an error says that it is dead
+		select {
+		case <-s.ended:
+			return true
+		case <-time.After(5 * time.Millisecond):
+			return false
+		}
+	})
 	_ = s.wait() // an error that says how it ended, which the state says too
 	status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if !ok || !status.Signaled() || status.Signal() != syscall.SIGTERM {

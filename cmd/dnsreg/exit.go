@@ -95,7 +95,7 @@ func judge(err error) (code int, hint string) {
 	case !errors.As(err, new(verbError)), errors.As(err, new(usageError)):
 		return exitUsage, suggestion(err)
 	case errors.As(err, new(*configs.Error)):
-		return exitUsage, "docs/configuration.md lists every key; dnsreg config print shows what is in force"
+		return exitUsage, "dnsreg serve --help lists every key"
 	case errors.As(err, new(*store.InvalidError)):
 		return exitUsage, ""
 	case is(err, context.DeadlineExceeded):
