@@ -18,11 +18,7 @@ func (s *Server) safeAt() time.Time {
 }
 
 // patch answers PATCH: what an operator sets.
-func (s *Server) patch(w http.ResponseWriter, r *http.Request) error {
-	service, id, err := target(r)
-	if err != nil {
-		return err
-	}
+func (s *Server) patch(w http.ResponseWriter, r *http.Request, service store.Service, id string) error {
 	body, err := readBody(r, heartbeat.MaxBody)
 	if err != nil {
 		return err
@@ -36,23 +32,23 @@ func (s *Server) patch(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("%s %q: %w", service, id, err)
 	}
 	live := s.cfg.Store.View().Service(service).Find(id)
-	if live == nil {
+	if live == nil { // its lease ended meanwhile
 		return fmt.Errorf("%s %q: %w", service, id, store.ErrUnknown)
 	}
+	return s.ok(w, http.StatusOK, s.changed(live, revision))
+}
+
+func (s *Server) changed(live *store.Live, revision store.Revision) heartbeat.Change {
 	change := heartbeat.Change{Revision: revision, State: live.State(), Weight: live.EffectiveWeight()}
 	if change.State == store.Draining {
 		safe := s.safeAt()
 		change.SafeAt = &safe
 	}
-	return s.ok(w, http.StatusOK, change)
+	return change
 }
 
 // deregister answers DELETE.
-func (s *Server) deregister(w http.ResponseWriter, r *http.Request) error {
-	service, id, err := target(r)
-	if err != nil {
-		return err
-	}
+func (s *Server) deregister(w http.ResponseWriter, r *http.Request, service store.Service, id string) error {
 	revision, err := s.cfg.Store.Deregister(r.Context(), service, id)
 	if err != nil {
 		return fmt.Errorf("%s %q: %w", service, id, err)

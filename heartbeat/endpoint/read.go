@@ -13,33 +13,36 @@ import (
 	"github.com/dnsreg/dnsreg/store"
 )
 
-// view returns what is registered, or an error where that is not known.
-func (s *Server) view() (*store.View, error) {
-	if f := s.cfg.Store.Freshness(); f == store.Lost {
-		return nil, fmt.Errorf("%w: its content is not known", store.ErrUnavailable)
+// reading refuses calls that read where the store's content is not known, so that it is not taken for empty.
+func (s *Server) reading(read call) call {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if s.cfg.Store.Freshness() == store.Lost {
+			return fmt.Errorf("%w: its content is not known", store.ErrUnavailable)
+		}
+		return read(w, r)
 	}
-	return s.cfg.Store.View(), nil
 }
 
 // services answers GET of the list of services.
 func (s *Server) services(w http.ResponseWriter, r *http.Request) error {
-	view, err := s.view()
-	if err != nil {
-		return err
-	}
+	view := s.cfg.Store.View()
 	if notModified(w, r, view.Revision()) {
 		return nil
 	}
-	list := heartbeat.Services{Services: make([]heartbeat.Summary, 0, view.Services())}
+	return s.ok(w, http.StatusOK, heartbeat.Services{Services: summaries(view)})
+}
+
+func summaries(view *store.View) []heartbeat.Summary {
+	list := make([]heartbeat.Summary, 0, view.Services())
 	for snapshot := range view.All() {
-		list.Services = append(list.Services, heartbeat.Summary{
+		list = append(list, heartbeat.Summary{
 			Service:   snapshot.Service,
 			Instances: len(snapshot.Instances),
 			Revision:  snapshot.Revision,
 		})
 	}
-	slices.SortFunc(list.Services, func(a, b heartbeat.Summary) int { return cmp.Compare(a.Service, b.Service) })
-	return s.ok(w, http.StatusOK, list)
+	slices.SortFunc(list, func(a, b heartbeat.Summary) int { return cmp.Compare(a.Service, b.Service) })
+	return list
 }
 
 // service answers GET of one service.
@@ -48,11 +51,7 @@ func (s *Server) service(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	view, err := s.view()
-	if err != nil {
-		return err
-	}
-	snapshot := view.Service(service)
+	snapshot := s.cfg.Store.View().Service(service)
 	if snapshot == nil {
 		return fmt.Errorf("%s: %w", service, store.ErrUnknown)
 	}
@@ -72,16 +71,8 @@ func (s *Server) service(w http.ResponseWriter, r *http.Request) error {
 }
 
 // instance answers GET of one instance.
-func (s *Server) instance(w http.ResponseWriter, r *http.Request) error {
-	service, id, err := target(r)
-	if err != nil {
-		return err
-	}
-	view, err := s.view()
-	if err != nil {
-		return err
-	}
-	snapshot := view.Service(service)
+func (s *Server) instance(w http.ResponseWriter, r *http.Request, service store.Service, id string) error {
+	snapshot := s.cfg.Store.View().Service(service)
 	live := snapshot.Find(id)
 	if live == nil {
 		return fmt.Errorf("%s %q: %w", service, id, store.ErrUnknown)
@@ -120,10 +111,15 @@ func (s *Server) shown(service store.Service, live *store.Live, leases map[strin
 		in.Overlay = &heartbeat.Overlay{State: live.Overlay.State, Weight: live.Overlay.Weight}
 	}
 	if lease, ok := leases[live.Key()]; ok {
-		left := max(lease.ExpiresAt.Sub(now), 0).Truncate(100 * time.Millisecond)
-		in.Lease = &heartbeat.LeaseLeft{ExpiresAt: lease.ExpiresAt.UTC(), Remaining: heartbeat.Duration(left)}
+		in.Lease = leaseLeft(lease, now)
 	}
 	return in
+}
+
+// leaseLeft returns what is left of a lease, never more than that.
+func leaseLeft(lease store.Lease, now time.Time) *heartbeat.LeaseLeft {
+	left := max(lease.ExpiresAt.Sub(now), 0).Truncate(100 * time.Millisecond)
+	return &heartbeat.LeaseLeft{ExpiresAt: lease.ExpiresAt.UTC(), Remaining: heartbeat.Duration(left)}
 }
 
 // notModified names the revision as the reply's weak entity tag, and answers 304 where the caller has it (RFC 9110

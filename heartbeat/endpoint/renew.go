@@ -7,31 +7,11 @@ import (
 	"strings"
 
 	"github.com/dnsreg/dnsreg/heartbeat"
-	"github.com/dnsreg/dnsreg/internal/dnssd"
 	"github.com/dnsreg/dnsreg/store"
 )
 
-// target returns the instance that the path names, or an error that names what in it breaks a rule.
-func target(r *http.Request) (store.Service, string, error) {
-	var wrong findings
-	service, err := store.ParseService(r.PathValue("service"))
-	wrong.add(err)
-	id := r.PathValue("id")
-	if err := dnssd.CheckInstance(id); err != nil {
-		wrong = append(wrong, store.NewFieldError("id", id, err.Error()))
-	}
-	if len(wrong) > 0 {
-		return "", "", &store.InvalidError{Fields: wrong}
-	}
-	return service, id, nil
-}
-
 // renew answers a heartbeat. A body is not read.
-func (s *Server) renew(w http.ResponseWriter, r *http.Request) error {
-	service, id, err := target(r)
-	if err != nil {
-		return err
-	}
+func (s *Server) renew(w http.ResponseWriter, r *http.Request, service store.Service, id string) error {
 	etag, err := parseIfMatch(strings.Join(r.Header.Values("If-Match"), ","))
 	if err != nil {
 		return err
@@ -62,14 +42,18 @@ func (s *Server) renewAll(w http.ResponseWriter, r *http.Request) error {
 	}
 	batch := heartbeat.Batch{Instances: make([]heartbeat.BatchResult, len(renewals))}
 	for i, renewal := range renewals {
-		item := heartbeat.BatchResult{Service: renewal.Service, ID: renewal.ID, Result: resultOf(renewed[i].Err)}
-		if renewed[i].Err == nil {
-			lease := leaseForm(renewed[i].Lease)
-			item.Lease = &lease
-		}
-		batch.Instances[i] = item
+		batch.Instances[i] = batchResult(renewal, renewed[i])
 	}
 	return s.ok(w, http.StatusOK, batch)
+}
+
+func batchResult(renewal store.Renewal, renewed store.Renewed) heartbeat.BatchResult {
+	result := heartbeat.BatchResult{Service: renewal.Service, ID: renewal.ID, Result: resultOf(renewed.Err)}
+	if renewed.Err == nil {
+		lease := leaseForm(renewed.Lease)
+		result.Lease = &lease
+	}
+	return result
 }
 
 // renewEach renews leases and counts what became of them. A result that is none of those a caller can act on fails the
@@ -85,13 +69,20 @@ func (s *Server) renewEach(r *http.Request, renewals []store.Renewal) ([]store.R
 	}
 	for i, result := range renewed {
 		s.counters.heartbeats.add(resultOf(result.Err))
-		switch resultOf(result.Err) {
-		case heartbeat.ResultRenewed, heartbeat.ResultGone, heartbeat.ResultChanged, heartbeat.ResultDeregistered:
-		default:
+		if !isItemResult(resultOf(result.Err)) {
 			return nil, fmt.Errorf("%s %q: %w", renewals[i].Service, renewals[i].ID, result.Err)
 		}
 	}
 	return renewed, nil
+}
+
+// isItemResult reports whether one item of a batch may have this result.
+func isItemResult(result string) bool {
+	switch result {
+	case heartbeat.ResultRenewed, heartbeat.ResultGone, heartbeat.ResultChanged, heartbeat.ResultDeregistered:
+		return true
+	}
+	return false
 }
 
 // resultOf returns the result that an error of the store stands for, in counters and batches.

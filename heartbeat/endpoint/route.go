@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/dnsreg/dnsreg/heartbeat"
+	"github.com/dnsreg/dnsreg/internal/dnssd"
+	"github.com/dnsreg/dnsreg/store"
 )
 
 // call answers one request, or returns the error that problem.go turns into a reply.
@@ -26,14 +28,14 @@ func (s *Server) table() []route {
 	routes := []route{
 		{instance, map[string]call{
 			http.MethodPut:    s.register,
-			http.MethodPatch:  s.patch,
-			http.MethodDelete: s.deregister,
-			http.MethodGet:    s.instance,
+			http.MethodPatch:  onInstance(s.patch),
+			http.MethodDelete: onInstance(s.deregister),
+			http.MethodGet:    s.reading(onInstance(s.instance)),
 		}},
-		{instance + "/heartbeat", map[string]call{http.MethodPost: s.renew}},
+		{instance + "/heartbeat", map[string]call{http.MethodPost: onInstance(s.renew)}},
 		{"/v1/heartbeats", map[string]call{http.MethodPost: s.renewAll}},
-		{"/v1/services", map[string]call{http.MethodGet: s.services}},
-		{service, map[string]call{http.MethodGet: s.service}},
+		{"/v1/services", map[string]call{http.MethodGet: s.reading(s.services)}},
+		{service, map[string]call{http.MethodGet: s.reading(s.service)}},
 		{livez, map[string]call{http.MethodGet: s.live}},
 		{readyz, map[string]call{http.MethodGet: s.ready}},
 	}
@@ -41,6 +43,23 @@ func (s *Server) table() []route {
 		routes = append(routes, route{"/metrics", map[string]call{http.MethodGet: s.metrics}})
 	}
 	return routes
+}
+
+// onInstance returns a call that knows the instance which its path names, and refuses paths that can name none.
+func onInstance(call func(w http.ResponseWriter, r *http.Request, service store.Service, id string) error) call {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var wrong findings
+		service, err := store.ParseService(r.PathValue("service"))
+		wrong.add(err)
+		id := r.PathValue("id")
+		if err := dnssd.CheckInstance(id); err != nil {
+			wrong = append(wrong, store.NewFieldError("id", id, err.Error()))
+		}
+		if len(wrong) > 0 {
+			return &store.InvalidError{Fields: wrong}
+		}
+		return call(w, r, service, id)
+	}
 }
 
 // routes returns the handler of every path.
@@ -57,17 +76,22 @@ func (s *Server) routes() http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, heartbeat.MaxBatchBody)
 		reply := &reply{ResponseWriter: w, status: http.StatusOK, route: "other"}
 		defer func() { s.counters.requests.add(Request{reply.route, reply.status}) }()
-		if err := s.authorize(r); err != nil {
-			s.fail(reply, err)
-			return
-		}
-		path := r.URL.EscapedPath()
-		if !strings.HasPrefix(path, "/") || strings.Contains(path, "//") {
-			s.notFound(reply, r)
-			return
-		}
-		mux.ServeHTTP(reply, keepDots(r, path))
+		s.serve(mux, reply, r)
 	})
+}
+
+// serve lets mux answer whoever may ask, but for paths that it would redirect.
+func (s *Server) serve(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
+	if err := s.authorize(r); err != nil {
+		s.fail(w, err)
+		return
+	}
+	path := r.URL.EscapedPath()
+	if !strings.HasPrefix(path, "/") || strings.Contains(path, "//") {
+		s.notFound(w, r)
+		return
+	}
+	mux.ServeHTTP(w, keepDots(r, path))
 }
 
 // keepDots escapes the segments "." and ".." of a path, since an id may be written so by mistake: ServeMux would take
@@ -87,11 +111,7 @@ func keepDots(r *http.Request, path string) *http.Request {
 
 // dispatch answers a route by method.
 func (s *Server) dispatch(route route) http.Handler {
-	methods := slices.Sorted(maps.Keys(route.calls))
-	if _, ok := route.calls[http.MethodGet]; ok {
-		methods = append(methods, http.MethodHead)
-	}
-	allow := strings.Join(methods, ", ")
+	allow := route.allow()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		method := r.Method
 		if method == http.MethodHead {
@@ -109,6 +129,15 @@ func (s *Server) dispatch(route route) http.Handler {
 			s.fail(w, err)
 		}
 	})
+}
+
+// allow returns the methods of a route as an Allow header lists them.
+func (r route) allow() string {
+	methods := slices.Sorted(maps.Keys(r.calls))
+	if _, ok := r.calls[http.MethodGet]; ok {
+		methods = append(methods, http.MethodHead)
+	}
+	return strings.Join(methods, ", ")
 }
 
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {

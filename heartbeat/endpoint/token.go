@@ -28,37 +28,46 @@ type Token struct {
 // stand twice, so that its token can be changed without a gap; a token may not. Its error names every line that is
 // wrong, and never a token.
 func ParseTokens(r io.Reader) ([]Token, error) {
-	var tokens []Token
-	var errs []error
-	seen := make(map[[sha256.Size]byte]bool)
+	file := tokenFile{seen: make(map[[sha256.Size]byte]bool)}
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || line[0] == '#' {
-			continue
+		if err := file.add(strings.TrimSpace(lines.Text())); err != nil {
+			file.errs = append(file.errs, fmt.Errorf("line %d: %w", n, err))
 		}
-		token, err := parseToken(line)
-		switch {
-		case err != nil:
-		case seen[token.hash]:
-			err = errors.New("the token must not stand twice")
-		case len(tokens) == maxTokens:
-			return nil, fmt.Errorf("line %d: at most %d tokens are allowed", n, maxTokens)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("line %d: %w", n, err))
-			continue
-		}
-		seen[token.hash] = true
-		tokens = append(tokens, token)
 	}
 	if err := lines.Err(); err != nil {
-		errs = append(errs, fmt.Errorf("read tokens: %w", err))
+		file.errs = append(file.errs, fmt.Errorf("read tokens: %w", err))
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(file.errs...); err != nil {
 		return nil, err
 	}
-	return tokens, nil
+	return file.tokens, nil
+}
+
+// tokenFile is what has been read of a token file.
+type tokenFile struct {
+	tokens []Token
+	seen   map[[sha256.Size]byte]bool
+	errs   []error
+}
+
+// add reads one line.
+func (f *tokenFile) add(line string) error {
+	if line == "" || line[0] == '#' {
+		return nil
+	}
+	token, err := parseToken(line)
+	switch {
+	case err != nil:
+		return err
+	case f.seen[token.hash]:
+		return errors.New("the token must not stand twice")
+	case len(f.tokens) == maxTokens:
+		return fmt.Errorf("at most %d tokens are allowed", maxTokens)
+	}
+	f.seen[token.hash] = true
+	f.tokens = append(f.tokens, token)
+	return nil
 }
 
 func parseToken(line string) (Token, error) {
