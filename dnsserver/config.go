@@ -156,13 +156,16 @@ func (c *Config) completeMailbox(p *problems) {
 		c.Mailbox = "hostmaster." + c.Zone
 		return
 	}
-	name := c.Mailbox
-	if local, domain, ok := strings.Cut(name, "@"); ok {
-		name = dnssd.Escape(local) + "." + domain
+	name, err := absolute(c.Mailbox)
+	if local, domain, ok := strings.Cut(c.Mailbox, "@"); ok {
+		name, err = absolute(domain)
+		name = dnssd.Escape(local) + "." + name
 	}
-	canonical, err := absolute(name)
+	if err == nil {
+		name, err = absolute(name)
+	}
 	p.require(err == nil, "Mailbox", c.Mailbox, "must be a mail address or the name that stands for one")
-	c.Mailbox = canonical
+	c.Mailbox = name
 }
 
 var errRoot = errors.New("the root is no host name")

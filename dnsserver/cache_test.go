@@ -1,0 +1,88 @@
+package dnsserver_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/dnsreg/dnsreg/dnsserver"
+	"github.com/dnsreg/dnsreg/store"
+)
+
+func TestCacheDoesNotGrowWithNames(t *testing.T) {
+	s := newServer(t, newSource(web(t)))
+	for i := range 1000 {
+		for _, name := range []string{"_x%d._tcp.", "x%d._http._tcp.", "x%d.http.", "x%d.", "x%d._sub._http._tcp."} {
+			ask(t, s, fmt.Sprintf(name, i)+zone, dns.TypeA)
+		}
+	}
+	if n := s.CachedServices(); n > 1 {
+		t.Errorf("%d services in the cache, there is one", n)
+	}
+}
+
+func TestCacheForgetsWhatIsGone(t *testing.T) {
+	src := newSource(other(t))
+	s := newServer(t, src)
+	for i := range 1000 {
+		service := store.Service(fmt.Sprintf("_web-%d._tcp", i))
+		src.set(snapshot(service, instance(t, service, "h1")))
+		if r := ask(t, s, string(service)+"."+zone, dns.TypeSRV); len(r.Answer) != 1 {
+			t.Fatalf("%s: %v", service, r)
+		}
+		src.set(&store.Snapshot{Service: service})
+	}
+	if n := s.CachedServices(); n > 100 {
+		t.Errorf("%d services in the cache, there is one", n)
+	}
+	if r := ask(t, s, "_other._tcp."+zone, dns.TypeSRV); len(r.Answer) != 1 {
+		t.Errorf("%v", r)
+	}
+}
+
+// TestAnswersDuringChanges has queries race with changes: what is answered is one of the contents, whole.
+func TestAnswersDuringChanges(t *testing.T) {
+	contents := []*store.Snapshot{
+		snapshot("_http._tcp", instance(t, "_http._tcp", "h1", with("10.0.0.1"))),
+		snapshot("_http._tcp", instance(t, "_http._tcp", "h1", with("10.0.0.2")), instance(t, "_http._tcp", "h2", with("10.0.0.2"))),
+	}
+	sibling := snapshot("_http._udp", instance(t, "_http._udp", "u1", with("10.0.0.9")))
+	src := newSource(contents[0])
+	s := newServer(t, src)
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	wg.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				src.set(contents[i%2])
+				if i%3 == 0 {
+					src.set(sibling)
+				} else {
+					src.set(&store.Snapshot{Service: "_http._udp"})
+				}
+			}
+		}
+	})
+	for range 4 {
+		wg.Go(func() {
+			for range 2000 {
+				r := exchange(t, s, edns(question("_http._tcp."+zone, dns.TypePTR), 1232), dnsserver.UDP)
+				if extra := len(records(r.Extra)); extra < 3*len(r.Answer) || extra > 4*len(r.Answer) {
+					t.Errorf("%d instances, %d additional records", len(r.Answer), extra)
+				}
+			}
+		})
+	}
+	for range 2000 {
+		if r := exchange(t, s, question("http."+zone, dns.TypeA), dnsserver.UDP); len(r.Answer) < 1 || len(r.Answer) > 2 {
+			t.Errorf("%d addresses: %v", len(r.Answer), r.Answer)
+		}
+	}
+	close(stop)
+	wg.Wait()
+}
