@@ -75,13 +75,15 @@ instance that many times by a strategy and print how often each was picked.`,
 	return cmd
 }
 
-// strategies returns the names of all strategies.
+// strategies returns the names of all strategies there are.
 func strategies() []string {
 	var names []string
-	for s := resolverclient.WeightedRandom; s <= resolverclient.LeastOutstanding; s++ {
+	for s := resolverclient.Strategy(0); ; s++ {
+		if _, err := resolverclient.ParseStrategy(s.String()); err != nil {
+			return names
+		}
 		names = append(names, s.String())
 	}
-	return names
 }
 
 // checkServiceArgument checks a service, or lets pass an absolute name, which need not be one of ours.
