@@ -158,16 +158,29 @@ func (c *Cluster) MasterOf(key string) *Server {
 
 // find returns the master that a node believes to have a slot.
 func (c *Cluster) find(witness *Server, slot int) *Server {
-	ranges, err := witness.client.ClusterSlots(c.t.Context()).Result()
-	if err != nil {
-		return nil
-	}
+	ranges, _ := witness.client.Do(c.t.Context(), "CLUSTER", "SLOTS").Slice()
 	for _, r := range ranges {
-		if r.Start <= slot && slot <= r.End {
-			return c.byAddr(r.Nodes[0].Addr)
+		first, last, addr := readRange(r)
+		if first <= slot && slot <= last {
+			return c.byAddr(addr)
 		}
 	}
 	return nil
+}
+
+// readRange reads one element of the reply to CLUSTER SLOTS: first slot, last slot, the master's address, the replicas'.
+func readRange(element any) (first, last int, addr string) {
+	var from, to int64
+	var master []any
+	if r, _ := element.([]any); len(r) > 2 {
+		from, _ = r[0].(int64)
+		to, _ = r[1].(int64)
+		master, _ = r[2].([]any)
+	}
+	if len(master) < 2 {
+		return 0, -1, ""
+	}
+	return int(from), int(to), fmt.Sprintf("%v:%v", master[0], master[1])
 }
 
 func (c *Cluster) byAddr(addr string) *Server {

@@ -256,8 +256,8 @@ func TestProxyBoundsConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := roundTrip(connect(t, p), "x", time.Second); err == nil {
-		t.Error("one connection too many is passed on")
+	if err := exchange(p, "x"); err == nil || isTimeout(err) {
+		t.Errorf("one connection too many: %v, want it reset", err)
 	}
 }
 
@@ -265,12 +265,18 @@ func TestProxyWithoutTarget(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.NewProxy(t, s.Addr())
 	s.Kill()
-	conn, err := net.Dial("tcp", p.Addr()) // which may already meet the reset
-	if err == nil {
-		defer conn.Close()
-		_, err = roundTrip(conn, "PING\r\n", time.Second)
-	}
-	if err == nil || isTimeout(err) {
+	if err := exchange(p, "PING\r\n"); err == nil || isTimeout(err) {
 		t.Errorf("the target is down, but the client sees %v", err)
 	}
+}
+
+// exchange makes one round trip on a new connection, whose dialing may already meet a reset.
+func exchange(p *redistest.Proxy, text string) error {
+	conn, err := net.Dial("tcp", p.Addr())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = roundTrip(conn, text, time.Second)
+	return err
 }
