@@ -41,6 +41,7 @@ type bell struct {
 	up      atomic.Bool
 	off     atomic.Bool
 	rung    atomic.Int64  // time.Duration of the first notification that was not looked into; 0: none
+	begun   atomic.Int64  // time.Duration when the connection was begun
 	heard   atomic.Int64  // time.Duration of the last sign of life
 	reaping atomic.Bool   // expired leases are of interest
 	recycle chan struct{} // holds one: the connection is to be built anew
@@ -82,19 +83,20 @@ func (b *bell) run(ctx context.Context, s *Store) error {
 			pause = bellRetry
 		}
 		if !errors.Is(err, errRecycle) {
-			rest(ctx, pause)
+			b.rest(ctx, pause)
 			pause = min(2*pause, bellPatient)
 		}
 	}
 	return nil
 }
 
-// rest waits, or until ctx ends.
-func rest(ctx context.Context, d time.Duration) {
+// rest waits, or until another server is found.
+func (b *bell) rest(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
+	case <-b.recycle:
 	case <-timer.C:
 	}
 }
@@ -126,6 +128,7 @@ func (s *Store) leasePattern() string {
 
 // listen subscribes on the master of the zone's slot and listens until that ends.
 func (b *bell) listen(ctx context.Context, s *Store) error {
+	b.begun.Store(int64(s.now()))
 	dial, cancel := call(ctx)
 	defer cancel()
 	node, err := s.redis.master(dial)

@@ -25,13 +25,15 @@ func (m *mirror) inspect(ctx context.Context, l look) {
 
 // inspectServer greets a server that was not seen before, to which the bell has to move.
 func (m *mirror) inspectServer(l look) {
+	now := m.store.now()
 	if l.server.home == m.checked {
+		m.checkedAt = now
 		return
 	}
-	if m.checked != "" {
-		signal(m.store.bell.recycle)
+	if begun := time.Duration(m.store.bell.begun.Load()); m.checked != "" && begun <= m.checkedAt {
+		signal(m.store.bell.recycle) // it may hang on the server of before
 	}
-	m.checked = l.server.home
+	m.checked, m.checkedAt = l.server.home, now
 	m.store.readOnly.Store(false)
 	m.store.logger.Info("redis found", "version", l.server.version, "maxmemory_policy", l.server.policy)
 	if l.server.policy != "noeviction" {

@@ -21,17 +21,18 @@ type mirror struct {
 	kept   *kept       // what Redis has lost, and is shown all the same; nil outside a recovery
 	emptys emptied
 
-	compared time.Duration // when the whole log was last compared
-	tick     string        // as last seen, and when it changed
-	tickedAt time.Duration
-	polled   store.Revision // as the last poll saw it
-	bells    uint64         // heard before the last poll
-	silent   int            // polls in a row that saw a change of which no bell had told
-	trouble  string         // the last error logged, empty when all is well
-	idle     bool           // nobody reaps
-	checked  string         // the home of the server that was greeted
-	uneven   bool           // another retention was reported
-	began    string         // the epoch that this server asked for last
+	compared  time.Duration // when the whole log was last compared
+	tick      string        // as last seen, and when it changed
+	tickedAt  time.Duration
+	polled    store.Revision // as the last poll saw it
+	bells     uint64         // heard before the last poll
+	silent    int            // polls in a row that saw a change of which no bell had told
+	trouble   string         // the last error logged, empty when all is well
+	idle      bool           // nobody reaps
+	checked   string         // the home of the server that was greeted, and when it was last seen
+	checkedAt time.Duration
+	uneven    bool   // another retention was reported
+	began     string // the epoch that this server asked for last
 }
 
 func newMirror(s *Store) *mirror {
