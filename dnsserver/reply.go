@@ -89,11 +89,12 @@ func (r *reply) put(section, owner int, set *rrset) int {
 }
 
 func (r *reply) putHeader(owner int, set *rrset, length int) {
-	r.buf = binary.BigEndian.AppendUint16(r.buf, 0xc000|uint16(owner))
-	r.buf = binary.BigEndian.AppendUint16(r.buf, set.typ)
-	r.buf = binary.BigEndian.AppendUint16(r.buf, dns.ClassINET)
-	r.buf = binary.BigEndian.AppendUint32(r.buf, set.ttl)
-	r.buf = binary.BigEndian.AppendUint16(r.buf, uint16(length))
+	r.buf = append(r.buf,
+		0xc0|byte(owner>>8), byte(owner),
+		byte(set.typ>>8), byte(set.typ),
+		0, dns.ClassINET,
+		byte(set.ttl>>24), byte(set.ttl>>16), byte(set.ttl>>8), byte(set.ttl),
+		byte(length>>8), byte(length))
 }
 
 func (r *reply) putData(rec *record) {
