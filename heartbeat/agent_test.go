@@ -85,7 +85,7 @@ func TestAgentReturns(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				reg := newRegistry(t)
 				run(t, reg.wire, entries(3))
-				for round := range 20 {
+				for round := range 10 {
 					time.Sleep(time.Minute)
 					reg.set(nil, tt.hanging)
 					time.Sleep(tt.outage)
