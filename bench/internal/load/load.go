@@ -1,0 +1,196 @@
+// Package load asks a server over UDP: as fast as it answers, or at a fixed rate.
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/dnsreg/dnsreg/bench/internal/mmsg"
+	"github.com/dnsreg/dnsreg/bench/internal/zone"
+)
+
+// Spec is one run.
+type Spec struct {
+	Server   netip.AddrPort // IPv4
+	Mix      zone.Mix
+	Duration time.Duration
+	Rate     int  // queries a second, evenly spread; 0 for as many as the server answers
+	Window   int  // the most that may be unanswered, in all
+	Sockets  int  // local ports, so that a server with several sockets gets work on all of them; default 1
+	Sleep    bool // leave the processor while there is nothing to do, rather than spin
+}
+
+// Result is what came of a run.
+type Result struct {
+	Sent      uint64
+	Answered  uint64 // as expected
+	Truncated uint64 // of Answered, with TC
+	Bad       uint64 // not as expected
+	Lost      uint64 // no reply came in time
+	Late      uint64 // replies that came after their query was lost
+	Octets    uint64 // of all replies
+	Elapsed   time.Duration
+	Latency   *hdrhistogram.Histogram // in ns, from the time that a query was due; only at a fixed rate
+}
+
+// QPS returns the replies a second.
+func (r *Result) QPS() float64 { return float64(r.Answered) / r.Elapsed.Seconds() }
+
+// grace is how long a reply may take before the query counts as lost.
+const grace = 300 * time.Millisecond
+
+// maxLatency is the greatest latency that is recorded as it is, in ns.
+const maxLatency = int64(10 * time.Second)
+
+// Run asks until the duration is over, then waits for what is still unanswered. It spins on one thread of its own.
+func Run(ctx context.Context, spec Spec) (Result, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	g := &generator{Spec: spec, ctx: ctx}
+	if spec.Rate > 0 {
+		g.result.Latency = hdrhistogram.New(1, maxLatency, 3)
+	}
+	defer g.close()
+	for range max(spec.Sockets, 1) {
+		if err := g.open(); err != nil {
+			return Result{}, err
+		}
+	}
+	return g.result, g.run()
+}
+
+// generator asks from all of its flows in turn.
+type generator struct {
+	Spec
+	ctx    context.Context
+	flows  []*flow
+	asked  int // the query to send next
+	random uint64
+	result Result
+}
+
+func (g *generator) open() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open udp socket: %w", err)
+	}
+	g.flows = append(g.flows, newFlow(g, fd))
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<20); err != nil {
+		return fmt.Errorf("set receive buffer: %w", err)
+	}
+	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(g.Server.Port()), Addr: g.Server.Addr().As4()}); err != nil {
+		return fmt.Errorf("connect to %s: %w", g.Server, err)
+	}
+	return nil
+}
+
+func (g *generator) close() {
+	for _, f := range g.flows {
+		_ = unix.Close(f.fd)
+	}
+}
+
+func (g *generator) run() error {
+	step := g.refill
+	if g.Rate > 0 {
+		step = g.pace
+	}
+	start := time.Now()
+	for g.result.Elapsed < g.Duration && g.ctx.Err() == nil {
+		moved, err := step(g.result.Elapsed)
+		if err != nil {
+			return fmt.Errorf("ask %s: %w", g.Server, err)
+		}
+		if g.Sleep && moved == 0 {
+			g.sleep()
+		}
+		g.result.Elapsed = time.Since(start)
+	}
+	return errors.Join(g.drain(start), g.ctx.Err())
+}
+
+// refill keeps every flow's share of the window filled, a batch at a time.
+func (g *generator) refill(now time.Duration) (int, error) {
+	moved, share := 0, g.Window/len(g.flows)
+	for _, f := range g.flows {
+		n, err := f.receive(now)
+		if err != nil {
+			return 0, err
+		}
+		moved += n
+		if f.waiting > 0 && now-f.heard > grace {
+			f.giveUp()
+		}
+		if room := share - f.waiting; room >= min(mmsg.Size, share) {
+			n, err = f.send(min(room, mmsg.Size), func(int) time.Duration { return now })
+			if err != nil {
+				return 0, err
+			}
+			moved += n
+		}
+	}
+	return moved, nil
+}
+
+// pace sends what is due, from the flow whose turn it is.
+func (g *generator) pace(now time.Duration) (int, error) {
+	sent := int(g.result.Sent)
+	due := int(int64(now)*int64(g.Rate)/int64(time.Second)) - sent
+	moved := 0
+	if due > 0 {
+		n, err := g.flows[sent%len(g.flows)].send(min(due, mmsg.Size), func(i int) time.Duration {
+			return time.Duration(int64(sent+i) * int64(time.Second) / int64(g.Rate))
+		})
+		if err != nil {
+			return 0, err
+		}
+		moved = n
+	}
+	for _, f := range g.flows {
+		n, err := f.receive(now)
+		if err != nil {
+			return 0, err
+		}
+		moved += n
+	}
+	return moved, nil
+}
+
+// sleep waits a little for replies. An error of poll shows at the next call.
+func (g *generator) sleep() {
+	fds := make([]unix.PollFd, len(g.flows))
+	for i, f := range g.flows {
+		fds[i] = unix.PollFd{Fd: int32(f.fd), Events: unix.POLLIN}
+	}
+	_, _ = unix.Poll(fds, 1)
+}
+
+// drain waits for late replies; what is unanswered after the grace is lost.
+func (g *generator) drain(start time.Time) error {
+	for end := time.Now().Add(grace); time.Now().Before(end) && g.waiting() > 0; {
+		for _, f := range g.flows {
+			if _, err := f.receive(time.Since(start)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, f := range g.flows {
+		f.giveUp()
+	}
+	return nil
+}
+
+func (g *generator) waiting() int {
+	n := 0
+	for _, f := range g.flows {
+		n += f.waiting
+	}
+	return n
+}

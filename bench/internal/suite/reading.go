@@ -1,0 +1,54 @@
+package suite
+
+import (
+	"time"
+
+	"github.com/dnsreg/dnsreg/bench/internal/load"
+	"github.com/dnsreg/dnsreg/bench/internal/proc"
+)
+
+// reading is what a server and its core have used up to a moment.
+type reading struct {
+	at           time.Time
+	cpu          time.Duration
+	user, system time.Duration // the same in two parts, less exact
+	busy         time.Duration // of the core
+}
+
+func read(tree proc.Tree) (reading, error) {
+	r := reading{at: time.Now()}
+	var err error
+	if r.cpu, err = tree.CPU(); err != nil {
+		return r, err
+	}
+	if r.user, r.system, err = tree.Times(); err != nil {
+		return r, err
+	}
+	r.busy, err = proc.Busy(serverCore)
+	return r, err
+}
+
+// figures returns the sample of a run between two readings.
+func figures(result load.Result, before, after reading) Sample {
+	cpu := after.cpu - before.cpu
+	user, system := after.user-before.user, after.system-before.system
+	answered := float64(result.Answered)
+	s := Sample{
+		CPU:     float64(cpu.Nanoseconds()) / 1e3 / answered,
+		QPS:     result.QPS(),
+		Octets:  float64(result.Octets) / answered,
+		Foreign: max(0, float64(after.busy-before.busy-cpu)/float64(after.at.Sub(before.at))),
+	}
+	if user+system > 0 {
+		s.System = float64(system) / float64(user+system)
+	}
+	if result.Sent > 0 {
+		s.Loss = float64(result.Lost) / float64(result.Sent)
+	}
+	if h := result.Latency; h != nil {
+		s.P50 = float64(h.ValueAtQuantile(50)) / 1e3
+		s.P99 = float64(h.ValueAtQuantile(99)) / 1e3
+		s.P999 = float64(h.ValueAtQuantile(99.9)) / 1e3
+	}
+	return s
+}

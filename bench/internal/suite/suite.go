@@ -1,0 +1,159 @@
+package suite
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/dnsreg/dnsreg/bench/internal/peer"
+	"github.com/dnsreg/dnsreg/bench/internal/zone"
+)
+
+// Config says how to measure.
+type Config struct {
+	Binary   string        // dnsreg
+	Dir      string        // for the servers' files; it exists
+	Runs     int           // recorded rounds; one more before them warms up
+	Duration time.Duration // of one sample
+	Logger   *slog.Logger  // progress
+}
+
+// Row is all samples of one subject in one scenario, one for each round.
+type Row struct {
+	Scenario Scenario
+	Subject  Subject
+	Version  string
+	Reply    string // what one reply has
+	Samples  []Sample
+}
+
+// CPU returns the processor time per query in µs, round by round.
+func (r *Row) CPU() []float64 {
+	values := make([]float64, len(r.Samples))
+	for i, s := range r.Samples {
+		values[i] = s.CPU
+	}
+	return values
+}
+
+// key tells the servers of a group apart.
+type key struct {
+	subject Subject
+	zone    zone.Zone
+	cores   int
+}
+
+// group is the servers that run while some scenarios are measured.
+type group struct {
+	Config
+	servers map[key]*peer.Server
+}
+
+// Run measures the scenarios, group by group. Within a group every round asks every subject of every scenario in turn, so
+// that a noisy neighbour hurts all of them. The rows that are complete come with an error too.
+func Run(ctx context.Context, cfg Config, list []Scenario) ([]Row, error) {
+	var rows []Row
+	for _, scenarios := range groups(list) {
+		g := &group{Config: cfg, servers: make(map[key]*peer.Server)}
+		more, err := g.run(ctx, scenarios)
+		g.stop()
+		if err != nil {
+			return rows, fmt.Errorf("group %s: %w", scenarios[0].Group, err)
+		}
+		rows = append(rows, more...)
+	}
+	return rows, nil
+}
+
+func (g *group) run(ctx context.Context, scenarios []Scenario) ([]Row, error) {
+	var trials []*trial
+	for _, s := range scenarios {
+		for _, subject := range s.Subjects {
+			t, err := g.prepare(ctx, s, subject)
+			if err != nil {
+				return nil, fmt.Errorf("%s, %s: %w", s.Name, subject, err)
+			}
+			trials = append(trials, t)
+		}
+	}
+	for round := range g.Runs + 1 {
+		for _, t := range trials {
+			sample, err := t.measure(ctx, g.Duration)
+			if err != nil {
+				return nil, fmt.Errorf("%s, %s: %w", t.Scenario.Name, t.Subject, err)
+			}
+			g.Logger.Info("sample", "round", round, "scenario", t.Scenario.Name, "subject", t.Subject,
+				"µs", sample.CPU, "qps", int(sample.QPS), "others", sample.Foreign)
+			if round > 0 {
+				t.Samples = append(t.Samples, sample)
+			}
+		}
+	}
+	rows := make([]Row, len(trials))
+	for i, t := range trials {
+		rows[i] = t.Row
+	}
+	return rows, nil
+}
+
+// server returns the server of a subject for a scenario, started if need be.
+func (g *group) server(ctx context.Context, s Scenario, subject Subject) (*peer.Server, error) {
+	k := key{subject, s.Zone, s.Cores}
+	if running := g.servers[k]; running != nil {
+		return running, nil
+	}
+	if err := s.Zone.Validate(); err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(g.Dir, s.Group+"-"+strconv.Itoa(len(g.servers)))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	g.Logger.Info("start", "subject", subject, "zone", s.Zone, "cores", s.Cores)
+	started, err := g.start(ctx, peer.Place{Dir: dir, Cores: serverCores(s.Cores)}, k)
+	if err != nil {
+		return nil, err
+	}
+	g.servers[k] = started
+	return started, nil
+}
+
+func (g *group) start(ctx context.Context, place peer.Place, k key) (*peer.Server, error) {
+	switch k.subject {
+	case DNSReg:
+		return peer.Serve(ctx, place, k.zone, g.Binary)
+	case Knot, KnotCookies:
+		return peer.Knot(ctx, place, k.zone, k.subject == KnotCookies)
+	case NSD:
+		return peer.NSD(ctx, place, k.zone)
+	case Echo, EchoBatches:
+		return peer.Echo(ctx, place, k.subject == EchoBatches)
+	case Quiet:
+		return peer.Embed(ctx, place, k.zone, 0)
+	case Changing:
+		return peer.Embed(ctx, place, k.zone, ChangeRate)
+	default:
+		return nil, fmt.Errorf("unknown subject %q", k.subject)
+	}
+}
+
+func (g *group) stop() {
+	for _, s := range g.servers {
+		s.Stop()
+	}
+}
+
+// serverCore is where servers are pinned to, loadCore where the load is made.
+const (
+	serverCore = 0
+	loadCore   = 1
+)
+
+func serverCores(n int) []int {
+	return slices.Clone([]int{serverCore, loadCore}[:n])
+}

@@ -1,0 +1,122 @@
+// Command bench measures dnsreg beside Knot and NSD, which it takes from Debian's packages, on the same zone and the
+// same cores, in turn.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/dnsreg/dnsreg/bench/internal/peer"
+	"github.com/dnsreg/dnsreg/bench/internal/report"
+	"github.com/dnsreg/dnsreg/bench/internal/subject"
+	"github.com/dnsreg/dnsreg/bench/internal/suite"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // so that a second signal kills
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run runs the command line args and returns the exit code: 0, 1 for an error, 2 for wrong usage.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "child" {
+		return exit(stderr, subject.Run(ctx, args[1:]))
+	}
+	opts, err := parse(args, stderr)
+	if err != nil {
+		return 2
+	}
+	return exit(stderr, opts.bench(ctx, stdout, stderr))
+}
+
+func exit(stderr io.Writer, err error) int {
+	if err != nil {
+		fmt.Fprintln(stderr, "bench:", err)
+		return 1
+	}
+	return 0
+}
+
+// options are what the flags say.
+type options struct {
+	binary string
+	docs   string
+	only   []string
+	runs   int
+	each   time.Duration
+	large  int
+}
+
+func parse(args []string, stderr io.Writer) (*options, error) {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	o := new(options)
+	var only string
+	var quick bool
+	flags.StringVar(&o.binary, "dnsreg", "../bin/dnsreg", "`path` of the binary to measure")
+	flags.StringVar(&o.docs, "docs", "", "`folder` whose performance.md and img/ to write to; none: print only")
+	flags.StringVar(&only, "only", "", "comma-separated `names` of scenarios or groups: "+suite.Names(suite.All(largeZone)))
+	flags.IntVar(&o.runs, "runs", 0, "`rounds` to record; default 5, with -quick 3")
+	flags.BoolVar(&quick, "quick", false, "few and short samples, and a smaller large zone")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	o.each, o.large = 2*time.Second, largeZone
+	if quick {
+		o.each, o.large = 500*time.Millisecond, largeZone/10
+	}
+	if o.runs == 0 {
+		o.runs = map[bool]int{false: 5, true: 3}[quick]
+	}
+	if only != "" {
+		o.only = strings.Split(only, ",")
+	}
+	return o, nil
+}
+
+// largeZone is how many services the largest zone has.
+const largeZone = 100_000
+
+func (o *options) bench(ctx context.Context, stdout, stderr io.Writer) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	list, err := suite.Select(suite.All(o.large), o.only)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "dnsreg-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	cfg := suite.Config{Binary: o.binary, Dir: dir, Runs: o.runs, Duration: o.each, Logger: slog.New(slog.NewTextHandler(stderr, nil))}
+	rows, err := suite.Run(ctx, cfg, list)
+	return errors.Join(err, report.New(rows, cfg).Print(stdout))
+}
+
+// check names everything that a measurement needs and that is not there.
+func (o *options) check() error {
+	var problems []error
+	if missing := peer.Missing(); len(missing) > 0 {
+		problems = append(problems, fmt.Errorf("missing Debian packages: apt-get install %s", strings.Join(missing, " ")))
+	}
+	if _, err := os.Stat(o.binary); err != nil {
+		problems = append(problems, fmt.Errorf("the binary to measure, see -dnsreg: %w", err))
+	}
+	if runtime.NumCPU() < 2 {
+		problems = append(problems, errors.New("two cores are needed, one for the server and one for the load"))
+	}
+	return errors.Join(problems...)
+}
