@@ -17,6 +17,7 @@ type Balancer struct {
 	strategy Strategy
 	options  options
 	turn     *turns
+	budget   budget
 	epoch    time.Time // times of picks count from here
 	table    atomic.Pointer[table]
 	load     atomic.Int64 // picks that are not done, where the strategy needs it
@@ -58,7 +59,9 @@ func (c *Client) Balancer(service string, strategy Strategy, opts ...Option) (*B
 }
 
 func newBalancer(e *entry, strategy Strategy, o options) *Balancer {
-	return &Balancer{entry: e, strategy: strategy, options: o, turn: newTurns(), epoch: time.Now()}
+	b := &Balancer{entry: e, strategy: strategy, options: o, turn: newTurns(), epoch: time.Now()}
+	b.budget.coins.Store(budgetSpare * coin)
+	return b
 }
 
 // Picked is a picked endpoint. It is a value that may be copied.
@@ -96,7 +99,8 @@ func (b *Balancer) Pick(ctx context.Context) (Picked, error) {
 	if err != nil {
 		return Picked{}, err
 	}
-	return b.take(t.classes[0][t.picker.pick()]), nil
+	now := b.now()
+	return b.take(t.classes[0][t.picker.pick(now)], now), nil
 }
 
 // PickKey is Pick for a call that belongs to a key: [ConsistentHash] takes the same endpoint for the same key. Other
@@ -106,23 +110,28 @@ func (b *Balancer) PickKey(ctx context.Context, key string) (Picked, error) {
 	if err != nil {
 		return Picked{}, err
 	}
+	now := b.now()
 	if m, ok := t.picker.(*maglev); ok {
-		return b.take(t.classes[0][m.pickHash(hash(key))]), nil
+		return b.take(t.classes[0][m.pickHash(hash(key))], now), nil
 	}
-	return b.take(t.classes[0][t.picker.pick()]), nil
+	return b.take(t.classes[0][t.picker.pick(now)], now), nil
+}
+
+// now returns the time since the epoch for a timed strategy; others save the reading of the clock.
+func (b *Balancer) now() time.Duration {
+	if b.strategy != PeakEWMA {
+		return 0
+	}
+	return time.Since(b.epoch)
 }
 
 // take makes a pick of a node.
-func (b *Balancer) take(n *node) Picked {
+func (b *Balancer) take(n *node, now time.Duration) Picked {
 	n.outstanding.Add(1)
-	p := Picked{Endpoint: n.endpoint, balancer: b, stats: n.stats}
-	switch b.strategy {
-	case PeakEWMA:
-		p.start = time.Since(b.epoch)
-	case ConsistentHash:
+	if b.strategy == ConsistentHash {
 		b.load.Add(1)
 	}
-	return p
+	return Picked{Endpoint: n.endpoint, balancer: b, stats: n.stats, start: now}
 }
 
 // current returns the table of the current set.

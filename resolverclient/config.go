@@ -60,6 +60,9 @@ type Config struct {
 	// Default 10 s.
 	EjectFor time.Duration
 
+	// ConnectTimeout is how long DialContext and a Transport try to connect to one address. Default 3 s.
+	ConnectTimeout time.Duration
+
 	// Dial opens the connections to servers, "udp" or "tcp". Default net.Dialer. For tests and proxies.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Logger hears of answers that become stale and that recover. Default: nobody.
@@ -79,6 +82,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.MaxStale, 10*time.Minute)
 	orDefault(&c.Idle, time.Minute)
 	orDefault(&c.Tries, 3)
+	orDefault(&c.ConnectTimeout, 3*time.Second)
 	orDefault(&c.EjectAfter, 5)
 	orDefault(&c.EjectFor, 10*time.Second)
 	orDefault(&c.Logger, slog.New(slog.DiscardHandler))
@@ -114,7 +118,7 @@ func (c Config) check() error {
 		value time.Duration
 	}{
 		{"Timeout", c.Timeout}, {"LookupTimeout", c.LookupTimeout}, {"MinTTL", c.MinTTL},
-		{"NegativeTTL", c.NegativeTTL}, {"Idle", c.Idle}, {"EjectFor", c.EjectFor},
+		{"NegativeTTL", c.NegativeTTL}, {"Idle", c.Idle}, {"EjectFor", c.EjectFor}, {"ConnectTimeout", c.ConnectTimeout},
 	} {
 		if f.value < 0 {
 			bad(f.name, f.value, "must not be negative")

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -17,7 +18,7 @@ const rePicks = 4
 
 // Do calls f with an instance of the service and, where f fails with an error that [Config.Retry] lets pass, with
 // another, never the same one twice, until one call succeeds, [Config.Tries] are used up, the instances are, or ctx
-// ends. The first is chosen by [Config.Strategy]; instances of a higher priority number come after all others.
+// ends. Retries are bounded besides to a fifth of the calls, or ten a second where that is more. The first is chosen by [Config.Strategy]; instances of a higher priority number come after all others.
 //
 // It returns nil or, joined, the error of each call; where no instance was found, the error of [Balancer.Pick].
 func (c *Client) Do(ctx context.Context, service string, f func(context.Context, Endpoint) error) error {
@@ -31,25 +32,36 @@ func (c *Client) Do(ctx context.Context, service string, f func(context.Context,
 
 // Do is [Client.Do] with the strategy of this balancer.
 func (b *Balancer) Do(ctx context.Context, f func(context.Context, Endpoint) error) error {
+	return b.try(ctx, func(p Picked) (again bool, err error) {
+		err = b.call(ctx, p, f)
+		return ctx.Err() == nil && b.entry.client.cfg.Retry(err), err
+	})
+}
+
+// try picks instances for f, which calls Done, until it succeeds or says not to go on. Retries are taken from the
+// budget.
+func (b *Balancer) try(ctx context.Context, f func(Picked) (again bool, err error)) error {
 	t, err := b.current(ctx)
 	if err != nil {
 		return err
 	}
+	b.budget.deposit()
 	var room [4]*node
 	tried := room[:0]
 	var errs []error
-	for range b.entry.client.cfg.Tries {
-		n := t.untried(tried)
-		if n == nil {
+	for i := range b.entry.client.cfg.Tries {
+		now := b.now()
+		n := t.untried(tried, now)
+		if n == nil || i > 0 && !b.budget.withdraw(time.Since(b.epoch)) {
 			break
 		}
 		tried = append(tried, n)
-		err := b.call(ctx, n, f)
+		again, err := f(b.take(n, now))
 		if err == nil {
 			return nil
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", n.endpoint.HostPort(), err))
-		if ctx.Err() != nil || !b.entry.client.cfg.Retry(err) {
+		if !again {
 			break
 		}
 	}
@@ -58,8 +70,7 @@ func (b *Balancer) Do(ctx context.Context, f func(context.Context, Endpoint) err
 
 // call runs f on the instance, and counts it as ended even where f panics. Errors that let another instance be tried
 // and timeouts speak against this one; others are the caller's and the service's own matter.
-func (b *Balancer) call(ctx context.Context, n *node, f func(context.Context, Endpoint) error) (err error) {
-	p := b.take(n)
+func (b *Balancer) call(ctx context.Context, p Picked, f func(context.Context, Endpoint) error) (err error) {
 	defer func() {
 		if err != nil && !b.entry.client.cfg.Retry(err) && !errors.Is(err, context.DeadlineExceeded) {
 			p.Done(nil)
@@ -72,10 +83,10 @@ func (b *Balancer) call(ctx context.Context, n *node, f func(context.Context, En
 
 // untried returns the next instance for a call that failed on those tried: the strategy's choice where it finds one in
 // a few picks, else any that is left, of the lowest priority first; nil where none is left.
-func (t *table) untried(tried []*node) *node {
+func (t *table) untried(tried []*node, now time.Duration) *node {
 	if len(tried) < len(t.classes[0]) {
 		for range rePicks {
-			n := t.classes[0][t.picker.pick()]
+			n := t.classes[0][t.picker.pick(now)]
 			if !slices.Contains(tried, n) {
 				return n
 			}

@@ -3,6 +3,7 @@ package resolverclient
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Strategy is how a [Balancer] chooses among the usable endpoints of the lowest priority. The zero value is
@@ -71,7 +72,7 @@ func ParseStrategy(name string) (Strategy, error) {
 
 // picker chooses one of n endpoints, 0 to n-1. It is immutable but for counters, never waits and does not allocate.
 type picker interface {
-	pick() int
+	pick(now time.Duration) int // now counts from the balancer's epoch, where the strategy is timed
 }
 
 // newPicker returns the strategy's picker over the endpoints of one class, of which there is at least one. The
@@ -87,7 +88,7 @@ func (s Strategy) newPicker(class []*node, b *Balancer) picker {
 	case LeastOutstanding:
 		return leastOutstanding(class)
 	case PeakEWMA:
-		return &peakEWMA{class, b}
+		return peakEWMA(class)
 	case ConsistentHash:
 		return newMaglev(class, &b.load)
 	default:

@@ -14,18 +14,14 @@ const (
 )
 
 // peakEWMA draws two and takes the one where a call costs less: the latency seen of late, times the calls that wait.
-type peakEWMA struct {
-	class    []*node
-	balancer *Balancer
-}
+type peakEWMA []*node
 
-func (p *peakEWMA) pick() int {
-	if len(p.class) == 1 {
+func (class peakEWMA) pick(now time.Duration) int {
+	if len(class) == 1 {
 		return 0
 	}
-	i, j := twoOf(len(p.class))
-	now := time.Since(p.balancer.epoch)
-	if p.class[j].cost(now) < p.class[i].cost(now) {
+	i, j := twoOf(len(class))
+	if class[j].cost(now) < class[i].cost(now) {
 		return j
 	}
 	return i

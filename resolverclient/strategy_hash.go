@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -53,7 +54,7 @@ func newMaglev(class []*node, load *atomic.Int64) *maglev {
 	}
 }
 
-func (m *maglev) pick() int { return m.pickHash(rand.Uint64()) }
+func (m *maglev) pick(time.Duration) int { return m.pickHash(rand.Uint64()) }
 
 // pickHash returns the owner of a hash, or the next one along the table where that is loaded above the bound.
 func (m *maglev) pickHash(h uint64) int {

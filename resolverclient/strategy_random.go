@@ -1,11 +1,14 @@
 package resolverclient
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+	"time"
+)
 
 // uniform draws each with the same chance.
 type uniform int
 
-func (n uniform) pick() int { return rand.IntN(int(n)) }
+func (n uniform) pick(time.Duration) int { return rand.IntN(int(n)) }
 
 // lottery draws by weight in constant time (the alias method of Walker and Vose, in whole numbers and so exact). Each
 // column holds total tickets; those below its mark are its own, the others another's.
@@ -64,7 +67,7 @@ func (l *lottery) fill(shares []int) {
 	}
 }
 
-func (l *lottery) pick() int {
+func (l *lottery) pick(time.Duration) int {
 	ticket := rand.IntN(l.total * len(l.columns))
 	i := ticket / l.total
 	if c := l.columns[i]; ticket%l.total >= c.mark {
@@ -76,7 +79,7 @@ func (l *lottery) pick() int {
 // leastOutstanding draws two and takes the less busy (Mitzenmacher 2001, "the power of two choices").
 type leastOutstanding []*node
 
-func (class leastOutstanding) pick() int {
+func (class leastOutstanding) pick(time.Duration) int {
 	if len(class) == 1 {
 		return 0
 	}

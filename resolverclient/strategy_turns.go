@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
+	"time"
 )
 
 // maxTurns bounds the length of a weighted round.
@@ -27,7 +28,7 @@ type ring struct {
 	turn *turns
 }
 
-func (r *ring) pick() int { return r.turn.next(r.size) }
+func (r *ring) pick(time.Duration) int { return r.turn.next(r.size) }
 
 // schedule takes all in turn, each as often in a round as it stands in it.
 type schedule struct {
@@ -35,7 +36,7 @@ type schedule struct {
 	turn  *turns
 }
 
-func (s *schedule) pick() int { return int(s.round[s.turn.next(len(s.round))]) }
+func (s *schedule) pick(time.Duration) int { return int(s.round[s.turn.next(len(s.round))]) }
 
 // planTurns returns a round in which each index has as many turns as its weight, divided by the weights' greatest
 // common divisor, and these are spread evenly. A round longer than limit is scaled down to it, in which a weight above

@@ -1,0 +1,83 @@
+package resolverclient
+
+import (
+	"net/http"
+	"sync"
+)
+
+// Transport is an http.RoundTripper for URLs that name a service instead of a host, such as http://web/path. A URL with
+// a port, an IP address, "localhost" or a host name with a dot inside goes to the base transport as it is. Make one with
+// [Client.NewTransport]; it may be used by any number of goroutines.
+//
+// A request goes to an instance by [Config.Strategy]. Where no connection comes about it goes to another, as
+// [Client.Do] does; where it fails otherwise, or is answered 502, 503 or 504, only if it may be sent twice: GET, HEAD,
+// OPTIONS and TRACE, or one with an Idempotency-Key header, and in each case without a body or with GetBody set. The last
+// instance's reply is returned as it is.
+//
+// Each instance has a pool of connections of its own. When an instance is gone from the answers, its idle connections
+// are closed at the next request to the service and those in use when their requests end.
+type Transport struct {
+	client *Client
+	base   *http.Transport
+
+	mu       sync.Mutex // guards services
+	services map[string]*pools
+}
+
+// NewTransport returns a Transport that takes TLS, timeouts, proxies and the like from base, which is not changed; nil
+// means http.DefaultTransport's settings without a proxy. Its dial functions are replaced. For https the certificate
+// must name the service as in the URL, or base set TLSClientConfig.ServerName.
+func (c *Client) NewTransport(base *http.Transport) *Transport {
+	if base == nil {
+		base = &http.Transport{ForceAttemptHTTP2: true}
+		if standard, ok := http.DefaultTransport.(*http.Transport); ok {
+			base = standard.Clone()
+			base.Proxy = nil
+		}
+	}
+	return &Transport{client: c, base: base.Clone(), services: map[string]*pools{}}
+}
+
+// RoundTrip sends a request to an instance of the service that its URL names.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	host := req.URL.Hostname()
+	if _, err := t.client.name(host); err != nil || host == "localhost" || req.URL.Port() != "" {
+		return t.base.RoundTrip(req)
+	}
+	s, err := t.service(host)
+	if err != nil {
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, err
+	}
+	a := attempt{service: s, req: req, left: t.client.cfg.Tries}
+	return a.run()
+}
+
+// CloseIdleConnections closes the connections that no request uses.
+func (t *Transport) CloseIdleConnections() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.base.CloseIdleConnections()
+	for _, s := range t.services {
+		s.closeIdle()
+	}
+}
+
+// service returns the pools of a service.
+func (t *Transport) service(host string) (*pools, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.services[host]; s != nil {
+		return s, nil
+	}
+	b, err := t.client.Balancer(host, t.client.cfg.Strategy)
+	if err != nil {
+		return nil, err
+	}
+	s := &pools{base: t.base, balancer: b, of: map[identity]*pool{}}
+	s.dialer.Timeout = t.client.cfg.ConnectTimeout
+	t.services[host] = s
+	return s, nil
+}

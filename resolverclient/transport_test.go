@@ -1,0 +1,370 @@
+package resolverclient_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/dnsreg/dnsreg/resolverclient"
+)
+
+// webs are HTTP servers and the DNS zone that names them as web.
+type webs struct {
+	testing.TB
+	script *swap
+	addr   string // of the DNS server
+}
+
+func newWebs(tb testing.TB) *webs {
+	w := &webs{TB: tb, script: newSwap(newZone(tb).serve)}
+	w.addr = listen(tb, w.script.serve)
+	return w
+}
+
+// register puts the servers at these addresses, and no others, into the zone.
+func (w *webs) register(addrs ...string) {
+	w.Helper()
+	records := []string{"lo.svc.internal. 5 A 127.0.0.1"}
+	for _, addr := range addrs {
+		port := netip.MustParseAddrPort(addr).Port()
+		records = append(records, fmt.Sprintf("_web._tcp.svc.internal. 5 SRV 0 1 %d lo.svc.internal.", port))
+	}
+	w.script.set(newZone(w, records...).serve)
+}
+
+// server runs an HTTP server, not registered yet, and returns its address.
+func (w *webs) server(h http.HandlerFunc) (addr string, s *httptest.Server) {
+	w.Helper()
+	s = httptest.NewServer(h)
+	w.Cleanup(s.Close)
+	return s.Listener.Addr().String(), s
+}
+
+// client returns an HTTP client whose transport resolves web, and refreshes in a few hundredths of a second.
+func (w *webs) client() (*http.Client, *resolverclient.Transport) {
+	w.Helper()
+	c := newClient(w, resolverclient.Config{
+		Servers: []string{w.addr}, Strategy: resolverclient.RoundRobin,
+		MinTTL: 20 * time.Millisecond, MaxTTL: 20 * time.Millisecond,
+	})
+	t := c.NewTransport(nil)
+	w.Cleanup(t.CloseIdleConnections)
+	return &http.Client{Transport: t}, t
+}
+
+// say is a handler that answers with a text.
+func say(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) }
+}
+
+// fetch sends a request and returns the status and the body.
+func fetch(tb testing.TB, c *http.Client, req *http.Request) (int, string, error) {
+	tb.Helper()
+	resp, err := c.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(body), err
+}
+
+func request(tb testing.TB, method string, body io.Reader) *http.Request {
+	tb.Helper()
+	req, err := http.NewRequestWithContext(tb.Context(), method, "http://web/x?y=z", body)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return req
+}
+
+func TestTransportSpreadsRequests(t *testing.T) {
+	w := newWebs(t)
+	var addrs []string
+	for i := range 3 {
+		addr, _ := w.server(func(rw http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(rw, i, " ", r.Host, " ", r.URL)
+		})
+		addrs = append(addrs, addr)
+	}
+	w.register(addrs...)
+	c, _ := w.client()
+	counts := map[string]int{}
+	for range 30 {
+		_, body, err := fetch(t, c, request(t, http.MethodGet, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts[body]++
+	}
+	for i := range 3 {
+		if n := counts[fmt.Sprint(i, " web /x?y=z")]; n != 10 {
+			t.Errorf("got %v, want 10 of each", counts)
+		}
+	}
+}
+
+func TestTransportGoesOnToTheNextInstance(t *testing.T) {
+	busy := func(rw http.ResponseWriter, _ *http.Request) {
+		http.Error(rw, "busy", http.StatusServiceUnavailable)
+	}
+	cut := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	echo := func(rw http.ResponseWriter, r *http.Request) { _, _ = io.Copy(rw, r.Body) }
+	opaque := func() io.Reader { return io.MultiReader(strings.NewReader("body")) }
+	known := func() io.Reader { return bytes.NewReader([]byte("body")) }
+	for _, tt := range []struct {
+		name   string
+		bad    http.HandlerFunc // nil for one that refuses connections
+		method string
+		body   func() io.Reader
+		key    bool // Idempotency-Key
+		fails  bool // some requests meet the bad instance
+	}{
+		{name: "refused, GET", method: http.MethodGet},
+		{name: "refused, POST with a known body", method: http.MethodPost, body: known},
+		{name: "refused, POST with a body that is gone", method: http.MethodPost, body: opaque, fails: true},
+		{name: "503, GET", bad: busy, method: http.MethodGet},
+		{name: "503, POST", bad: busy, method: http.MethodPost, body: known, fails: true},
+		{name: "503, POST with a key", bad: busy, method: http.MethodPost, body: known, key: true},
+		{name: "cut off, GET", bad: cut, method: http.MethodGet},
+		{name: "cut off, POST", bad: cut, method: http.MethodPost, body: known, fails: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWebs(t)
+			good, _ := w.server(echo)
+			other, _ := w.server(echo)
+			bad := listenClosed(t)
+			if tt.bad != nil {
+				bad, _ = w.server(tt.bad)
+			}
+			w.register(good, bad, other)
+			c, _ := w.client()
+			failed := 0
+			for range 12 {
+				want := ""
+				var body io.Reader
+				if tt.body != nil {
+					want, body = "body", tt.body()
+				}
+				req := request(t, tt.method, body)
+				if tt.key {
+					req.Header.Set("Idempotency-Key", "k")
+				}
+				if status, got, err := fetch(t, c, req); err != nil || status != http.StatusOK || got != want {
+					failed++
+				}
+			}
+			if (failed > 0) != tt.fails || failed > 5 {
+				t.Errorf("%d of 12 requests failed, want some: %v, until the instance is ejected", failed, tt.fails)
+			}
+		})
+	}
+}
+
+// Where every instance is busy the caller gets the reply of the last one, to read as any other.
+func TestTransportReturnsTheLastReply(t *testing.T) {
+	w := newWebs(t)
+	busy := func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "busy", http.StatusServiceUnavailable) }
+	one, _ := w.server(busy)
+	two, _ := w.server(busy)
+	w.register(one, two)
+	c, _ := w.client()
+	status, body, err := fetch(t, c, request(t, http.MethodGet, nil))
+	if status != http.StatusServiceUnavailable || body != "busy\n" || err != nil {
+		t.Errorf("got %d %q, %v", status, body, err)
+	}
+	w.register(one, listenClosed(t))
+	for range 5 {
+		if status, body, err := fetch(t, c, request(t, http.MethodGet, nil)); err != nil || body != "busy\n" {
+			t.Errorf("got %d %q, %v", status, body, err)
+		}
+	}
+}
+
+func TestTransportFails(t *testing.T) {
+	w := newWebs(t)
+	c, _ := w.client()
+	if _, _, err := fetch(t, c, request(t, http.MethodGet, nil)); !errors.Is(err, resolverclient.ErrNotFound) {
+		t.Errorf("got %v, want ErrNotFound", err)
+	}
+	w.register(listenClosed(t))
+	other, _ := w.client()
+	if _, _, err := fetch(t, other, request(t, http.MethodGet, nil)); !resolverclient.IsConnectError(err) {
+		t.Errorf("got %v, want a connect error", err)
+	}
+	req := request(t, http.MethodPost, strings.NewReader("body"))
+	req.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("body is gone") }
+	if _, _, err := fetch(t, other, req); err == nil || !strings.Contains(err.Error(), "body is gone") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What names no service is none of the transport's business.
+func TestTransportPassesOthersOn(t *testing.T) {
+	w := newWebs(t)
+	addr, _ := w.server(say("direct"))
+	c, transport := w.client()
+	for _, url := range []string{"http://" + addr + "/", "http://localhost:" + addr[strings.LastIndex(addr, ":")+1:] + "/"} {
+		resp, err := c.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if string(body) != "direct" {
+			t.Errorf("%s: got %q", url, body)
+		}
+	}
+	transport.CloseIdleConnections()
+}
+
+// counter counts a server's open connections.
+type counter struct{ open atomic.Int64 }
+
+func (c *counter) see(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		c.open.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		c.open.Add(-1)
+	}
+}
+
+// eventually polls for a condition for at most five seconds.
+func eventually(tb testing.TB, what string, holds func() bool) {
+	tb.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(5 * time.Second); !holds(); <-tick.C {
+		if time.Now().After(deadline) {
+			tb.Fatalf("%s: not within 5 s", what)
+		}
+	}
+}
+
+// Connections of an instance that is gone are closed: the idle ones soon, those in use when their requests end.
+func TestTransportLetsGoOfDepartedInstances(t *testing.T) {
+	w := newWebs(t)
+	held, release := make(chan struct{}), make(chan struct{})
+	var conns counter
+	leaving := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			close(held)
+			<-release
+		}
+		fmt.Fprint(rw, "leaving")
+	}))
+	leaving.Config.ConnState = conns.see
+	leaving.Start()
+	t.Cleanup(leaving.Close)
+	w.register(leaving.Listener.Addr().String())
+	c, _ := w.client()
+	last := make(chan string)
+	go func() {
+		_, body, err := fetch(t, c, request(t, http.MethodPost, nil))
+		last <- fmt.Sprint(body, err)
+	}()
+	<-held
+	if _, _, err := fetch(t, c, request(t, http.MethodGet, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if n := conns.open.Load(); n != 2 {
+		t.Errorf("%d connections, want one in use and one idle", n)
+	}
+	staying, _ := w.server(say("staying"))
+	w.register(staying)
+	eventually(t, "the idle connection closed", func() bool {
+		_, _, err := fetch(t, c, request(t, http.MethodGet, nil))
+		return err == nil && conns.open.Load() == 1
+	})
+	close(release)
+	if got := <-last; got != "leaving<nil>" {
+		t.Errorf("the request under way got %s", got)
+	}
+	eventually(t, "the last connection closed", func() bool { return conns.open.Load() == 0 })
+}
+
+// A rolling replacement under load: instances come, are registered, deregistered and, once their answers have run out,
+// shut down; no request fails.
+func TestTransportThroughARollingRestart(t *testing.T) {
+	w := newWebs(t)
+	var servers []*httptest.Server
+	var addrs []string
+	start := func() {
+		addr, s := w.server(say("ok"))
+		servers, addrs = append(servers, s), append(addrs, addr)
+	}
+	for range 3 {
+		start()
+	}
+	w.register(addrs...)
+	c, _ := w.client()
+	ctx, stop := context.WithCancel(t.Context())
+	var sent, failed atomic.Int64
+	var callers sync.WaitGroup
+	for range 4 {
+		callers.Go(func() {
+			for ctx.Err() == nil {
+				sent.Add(1)
+				if status, _, err := fetch(t, c, request(t, http.MethodGet, nil)); err != nil || status != http.StatusOK {
+					failed.Add(1)
+					t.Log(status, err)
+				}
+			}
+		})
+	}
+	for range 6 {
+		before := sent.Load()
+		eventually(t, "requests go on", func() bool { return sent.Load() > before+100 })
+		start()
+		w.register(addrs[1:]...)
+		before = sent.Load()
+		eventually(t, "requests go on", func() bool { return sent.Load() > before+20 })
+		servers[0].Config.SetKeepAlivesEnabled(false)
+		servers[0].Close() // some caches still name it
+		servers, addrs = servers[1:], addrs[1:]
+	}
+	stop()
+	callers.Wait()
+	if n := failed.Load(); n != 0 {
+		t.Errorf("%d of %d requests failed", n, sent.Load())
+	}
+}
+
+func TestDialContext(t *testing.T) {
+	w := newWebs(t)
+	good, _ := w.server(say("ok"))
+	w.register(listenClosed(t), good)
+	c := newClient(t, resolverclient.Config{Servers: []string{w.addr}, EjectAfter: -1})
+	for _, address := range []string{"web", "web:80", "_web._tcp:http", "_web._tcp.svc.internal.:1", good} {
+		for range 5 {
+			conn, err := c.DialContext(t.Context(), "tcp", address)
+			if err != nil {
+				t.Fatalf("%s: %v", address, err)
+			}
+			if got := conn.RemoteAddr().String(); got != good {
+				t.Errorf("%s: connected to %s, want %s", address, got, good)
+			}
+			conn.Close()
+		}
+	}
+	if _, err := c.DialContext(t.Context(), "tcp", "other:80"); !errors.Is(err, resolverclient.ErrNotFound) {
+		t.Errorf("got %v, want ErrNotFound", err)
+	}
+	w.register(listenClosed(t))
+	alone := newClient(t, resolverclient.Config{Servers: []string{w.addr}})
+	if _, err := alone.DialContext(t.Context(), "tcp", "web"); !resolverclient.IsConnectError(err) {
+		t.Errorf("got %v, want a connect error", err)
+	}
+}
