@@ -28,16 +28,16 @@ type addressCompiler struct {
 
 // addressSet is the addresses of one name in the making.
 type addressSet struct {
-	a, aaaa *rrset
-	seen    map[netip.Addr]bool
+	families
+	seen distinctRecords
 }
 
 func (c *addressCompiler) newSet() *addressSet {
-	return &addressSet{
-		a:    newRRset(dns.TypeA, c.ttl),
-		aaaa: newRRset(dns.TypeAAAA, c.ttl),
-		seen: make(map[netip.Addr]bool),
-	}
+	return &addressSet{families: newFamilies(c.ttl), seen: make(distinctRecords)}
+}
+
+func (s *addressSet) add(address netip.Addr, ttl time.Duration) {
+	s.seen.add(s.of(address), addressRecord(address), ttl)
 }
 
 // compileAddresses returns the addresses of the name that s and the service of the snapshot sibling share.
@@ -75,18 +75,25 @@ func (c *addressCompiler) add(live *store.Live) {
 	}
 }
 
-// add adds an address once; the TTL of the instance that has it counts in any case.
-func (s *addressSet) add(address netip.Addr, ttl time.Duration) {
-	if !s.seen[address] {
-		s.seen[address] = true
-		addAddress(s.a, s.aaaa, address, ttl)
-		return
-	}
-	set := s.aaaa
-	if address.Is4() {
-		set = s.a
-	}
-	set.ttl = min(set.ttl, seconds(ttl))
+// families is the address records of one name that is being compiled.
+type families struct {
+	a, aaaa *rrset
 }
 
-func (s *addressSet) host() host { return host{a: s.a.orNil(), aaaa: s.aaaa.orNil()} }
+func newFamilies(ttl time.Duration) families {
+	return families{a: newRRset(dns.TypeA, ttl), aaaa: newRRset(dns.TypeAAAA, ttl)}
+}
+
+// of returns the set that an address belongs to.
+func (f families) of(address netip.Addr) *rrset {
+	if address.Is4() {
+		return f.a
+	}
+	return f.aaaa
+}
+
+func (f families) host() host { return host{a: f.a.orNil(), aaaa: f.aaaa.orNil()} }
+
+func addressRecord(address netip.Addr) record {
+	return record{data: address.AsSlice(), ref: noReference}
+}

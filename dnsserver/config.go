@@ -256,13 +256,8 @@ func (n *NameServer) checkPlace(p *problems, field, zone string) {
 
 func checkHostName(name string) error {
 	labels, err := dnssd.Split(name)
-	if err != nil {
-		return err
-	}
 	for _, label := range labels {
-		if err := dnssd.CheckHostLabel(label); err != nil {
-			return err
-		}
+		err = errors.Join(err, dnssd.CheckHostLabel(label))
 	}
-	return nil
+	return err
 }

@@ -1,5 +1,10 @@
 package dnsserver
 
+import (
+	"context"
+	"time"
+)
+
 // IdleConns returns how many TCP connections wait for a message to begin.
 func (s *Server) IdleConns() int {
 	n := 0
@@ -13,3 +18,6 @@ func (s *Server) IdleConns() int {
 
 // CachedServices returns how many services the cache holds.
 func (s *Server) CachedServices() int { return int(s.cache.size.Load()) }
+
+// Pause is pause.
+func Pause(ctx context.Context, d time.Duration) time.Duration { return pause(ctx, d) }

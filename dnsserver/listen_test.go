@@ -6,8 +6,10 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
@@ -217,5 +219,59 @@ func TestRunFinishesWhatIsInHand(t *testing.T) {
 		if err := conn.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from := time.Now()
+		wait := 300 * time.Millisecond
+		for range 3 {
+			wait = dnsserver.Pause(t.Context(), wait)
+		}
+		if waited := time.Since(from); wait != time.Second || waited != 1900*time.Millisecond {
+			t.Errorf("waited %v, the next wait is %v", waited, wait)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if dnsserver.Pause(ended, time.Hour); time.Since(from) > time.Hour {
+			t.Error("waited although the context had ended")
+		}
+	})
+}
+
+// TestUDPManyClients has clients ask at the same time, with datagrams between the queries that are none.
+func TestUDPManyClients(t *testing.T) {
+	const clients, queries = 8, 50
+	s := start(t, newServer(t, newSource(web(t))))
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Go(func() {
+			conn, err := dns.DialTimeout("udp", s.addr, patience)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = conn.Close() }()
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			for range queries {
+				m := question("_http._tcp."+zone, dns.TypeSRV)
+				_, garbage := conn.Conn.Write([]byte("no query"))
+				if err := errors.Join(garbage, conn.WriteMsg(m)); err != nil {
+					t.Error(err)
+					return
+				}
+				if r, err := conn.ReadMsg(); err != nil || r.Id != m.Id || len(r.Answer) != 2 {
+					t.Errorf("%v, %v", r, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	eventually(t, "datagrams missing", func() bool { return s.Stats().Dropped == clients*queries })
+	got := s.Stats()
+	if got.SendErrors != 0 || len(got.Requests) != 1 || got.Requests[0].Count != clients*queries {
+		t.Errorf("%+v", got)
 	}
 }

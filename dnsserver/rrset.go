@@ -57,6 +57,26 @@ func (s *rrset) add(r record, ttl time.Duration) {
 	s.ttl = min(s.ttl, seconds(ttl))
 }
 
+// content is what makes two records of one name the same.
+type content struct {
+	typ  uint16
+	data string
+}
+
+// distinctRecords is the records that the sets of one name have already (RFC 2181 section 5).
+type distinctRecords map[content]bool
+
+// add adds a record to a set unless it is there; its TTL counts all the same.
+func (d distinctRecords) add(set *rrset, r record, ttl time.Duration) {
+	key := content{set.typ, string(r.data)}
+	if d[key] {
+		set.ttl = min(set.ttl, seconds(ttl))
+		return
+	}
+	d[key] = true
+	set.add(r, ttl)
+}
+
 // turned returns the record that comes i-th when the set is rotated by turn.
 func (s *rrset) turned(i, turn int) *record { return &s.records[(i+turn)%len(s.records)] }
 

@@ -9,9 +9,7 @@
 //
 // Messages are written here rather than by github.com/miekg/dns, which lends its constants and, in the tests, reads
 // every reply: of a message's form only the few types of RFC 6763 are needed, and the rules for truncation, compression
-// and EDNS differ from that library's (docs/conformance.md).
-//
-// What is in the zone: docs/protocol.md. Which RFC is kept where: docs/conformance.md.
+// and EDNS differ from that library's. Which RFC is kept, and by which test: docs/conformance.md.
 package dnsserver
 
 import (

@@ -41,14 +41,8 @@ type compiler struct {
 	*service
 	zone     *zone
 	ttl      time.Duration // the greatest that a set may have
-	seen     map[content]bool
+	seen     distinctRecords
 	hostRefs map[string]int32
-}
-
-// content is what makes two records of one name the same.
-type content struct {
-	typ  uint16
-	data string
 }
 
 // compile returns the record sets of a snapshot, nil if no instance of it is answered.
@@ -67,7 +61,7 @@ func compile(z *zone, snapshot *store.Snapshot, ttl time.Duration) *service {
 		},
 		zone:     z,
 		ttl:      ttl,
-		seen:     make(map[content]bool),
+		seen:     make(distinctRecords),
 		hostRefs: make(map[string]int32),
 	}
 	c.wire, c.err = wireName(dnssd.ServiceName(z.name, string(snapshot.Service)))
@@ -91,8 +85,8 @@ func (c *compiler) add(live *store.Live) error {
 	txt := record{data: dnssd.AppendTXT(nil, live.TXT), ref: noReference}
 	ptr := record{data: name[:1+len(live.ID)], tail: uint8(len(c.wire)), ref: int32(len(c.instances))}
 
-	c.addOnce(c.srv, srv, live.TTL)
-	c.addOnce(c.txt, txt, live.TTL)
+	c.seen.add(c.srv, srv, live.TTL)
+	c.seen.add(c.txt, txt, live.TTL)
 	c.ptr.add(ptr, live.TTL)
 	for _, sub := range live.Subtypes {
 		c.subtype(sub).add(ptr, live.TTL)
@@ -102,17 +96,6 @@ func (c *compiler) add(live *store.Live) error {
 	in.txt.add(txt, live.TTL)
 	c.instances = append(c.instances, in)
 	return nil
-}
-
-// addOnce adds a record unless the set has it already (RFC 2181 section 5); the TTL counts all the same.
-func (c *compiler) addOnce(set *rrset, r record, ttl time.Duration) {
-	key := content{set.typ, string(r.data)}
-	if c.seen[key] {
-		set.ttl = min(set.ttl, seconds(ttl))
-		return
-	}
-	c.seen[key] = true
-	set.add(r, ttl)
 }
 
 func (c *compiler) subtype(sub string) *rrset {

@@ -82,19 +82,11 @@ func (z *zone) hostLabel(name string) (string, bool) {
 }
 
 func newHost(addresses []netip.Addr) host {
-	a, aaaa := newRRset(dns.TypeA, staticTTL), newRRset(dns.TypeAAAA, staticTTL)
+	f := newFamilies(staticTTL)
 	for _, address := range addresses {
-		addAddress(a, aaaa, address, staticTTL)
+		f.of(address).add(addressRecord(address), staticTTL)
 	}
-	return host{a: a.orNil(), aaaa: aaaa.orNil()}
-}
-
-func addAddress(a, aaaa *rrset, address netip.Addr, ttl time.Duration) {
-	set := aaaa
-	if address.Is4() {
-		set = a
-	}
-	set.add(record{data: address.AsSlice(), ref: noReference}, ttl)
+	return f.host()
 }
 
 func (z *zone) addSOA(c Config) error {
