@@ -25,7 +25,7 @@ func ParseZone(s string) (string, error) {
 	}
 	labels, err := Split(zone)
 	switch {
-	case err != nil:
+	case err != nil, strings.Contains(zone, `\`): // an escape would leave two forms of one name
 		return "", errZone
 	case len(labels) == 0:
 		return "", errZoneRoot

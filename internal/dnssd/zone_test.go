@@ -24,6 +24,7 @@ func TestParseZone(t *testing.T) {
 		{"below local", "svc.LOCAL", "", "multicast DNS"},
 		{"local in front", "local.svc", "local.svc.", ""},
 		{"space", "my zone.", "", "separated by dots"},
+		{"escape", `a\045b.example`, "", "separated by dots"},
 		{"empty label", "a..b", "", "separated by dots"},
 		{"hyphen at the end", "a-.b", "", "separated by dots"},
 	}
