@@ -32,7 +32,7 @@ func TestFirstRevision(t *testing.T) {
 		for i := range 1000 {
 			pass(time.Second / 10)
 			want := first.View().Revision() + 1
-			if r := put(t, first, web, instance(fmt.Sprintf("i%d", i), time.Hour)); r.Revision != want {
+			if r := put(t, first, store.Service(fmt.Sprintf("_s%d._tcp", i)), instance("a", time.Hour)); r.Revision != want {
 				t.Fatalf("revision %d, want %d", r.Revision, want)
 			}
 		}

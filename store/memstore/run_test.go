@@ -51,6 +51,7 @@ func TestLeaseEnds(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := start(t, memstore.Config{})
+				pass(time.Minute) // so that Run sleeps
 				for i, step := range c.history {
 					if i > 0 {
 						pass(400 * time.Millisecond)
@@ -75,7 +76,7 @@ func steps[T any](s ...T) []T { return s }
 // TestLeasesEndTogether has more leases end at one instant than one hold of the lock takes.
 func TestLeasesEndTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const n, services = 3000, 7
+		const n, services = 3000, 60
 		s := start(t, memstore.Config{})
 		for i := range n {
 			put(t, s, store.Service(fmt.Sprintf("_s%d._tcp", i%services)), instance(fmt.Sprintf("i%d", i), time.Second))

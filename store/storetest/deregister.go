@@ -75,6 +75,10 @@ func deregisterExpired(e *env) {
 	e.renewal(web, "a", store.ErrGone)
 	e.unknown(web, "a")
 	e.renewal(web, "a", store.ErrDeregistered)
+	end = time.Now().Add(time.Second)
+	e.put(web, instance("a", ttl(time.Second)))
+	e.watch(web, "a", end)
+	e.renewal(web, "a", store.ErrGone) // the registration has ended the memory of the deregistration
 }
 
 func deregisterOthers(e *env) {

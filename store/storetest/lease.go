@@ -67,6 +67,7 @@ func leaseAnew(e *env) {
 	e.set(web, "a", draining())
 	e.watch(web, "a", end)
 	expired := e.View().Revision()
+	end = time.Now().Add(time.Second)
 	again := e.put(web, instance("a", ttl(time.Second)))
 	if expired <= first.Revision || again.Revision <= expired || !again.Created {
 		e.Fatalf("registered at %d, expired at %d, registered anew at %d, created %v", first.Revision, expired, again.Revision, again.Created)
@@ -74,6 +75,7 @@ func leaseAnew(e *env) {
 	if live := e.live(web, "a"); live.Overlay != (store.Overlay{}) {
 		e.Fatalf("the overlay has outlived its instance: %+v", live.Overlay)
 	}
+	e.watch(web, "a", end)
 }
 
 func leaseNewTTL(e *env) {
