@@ -3,7 +3,9 @@ package load
 import (
 	"encoding/binary"
 	"errors"
+	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -11,7 +13,8 @@ import (
 )
 
 const (
-	queryRoom = 128
+	// batch is how many queries are sent at a time at most.
+	batch = 32
 	// replyRoom is all that is looked at of a reply. The kernel need not copy the rest, which leaves this side the time
 	// to ask faster than any server answers.
 	replyRoom = 12
@@ -21,42 +24,56 @@ const (
 type flow struct {
 	*generator
 	fd      int
-	out, in *mmsg.Batch
+	out     []byte // queries, one behind the other
+	in      *mmsg.Batch
 	id      uint16
 	waiting int
-	heard   time.Duration          // when the last reply came, since the start
+	oldest  uint16                 // ids before it wait no more
 	due     [1 << 16]time.Duration // when the query of an id was due, since the start, 1 ns later; 0: none waits
 }
 
 func newFlow(g *generator, fd int) *flow {
-	return &flow{generator: g, fd: fd, out: mmsg.New(queryRoom, false), in: mmsg.New(replyRoom, false)}
+	return &flow{generator: g, fd: fd, out: make([]byte, batch*len(g.Mix.Queries[0])), in: mmsg.New(replyRoom, false)}
 }
 
-// send sends n queries, the i-th of which is due at due(i), and returns how many the kernel took.
+// send sends n queries, the i-th of which is due at due(i), and returns how many the kernel took. It takes all or none:
+// they travel as one until they are datagrams of their own in the server's receive buffer (UDP_SEGMENT in udp(7)).
 func (f *flow) send(n int, due func(i int) time.Duration) (int, error) {
 	for i := range n {
 		f.write(i)
 	}
-	sent, err := f.out.Send(f.fd, n)
-	if err != nil && !errors.Is(err, unix.EAGAIN) {
+	err := f.push(f.out[:n*len(f.Mix.Queries[0])])
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS) {
+		return 0, nil
+	}
+	if err != nil {
 		return 0, err
 	}
-	for i := range sent {
+	for i := range n {
 		f.id++
 		f.forget(f.id)
 		f.due[f.id] = due(i) + 1
 	}
-	f.waiting += sent
-	f.asked = (f.asked + sent) % len(f.Mix.Queries)
-	f.result.Sent += uint64(sent)
-	return sent, nil
+	f.waiting += n
+	f.asked = (f.asked + n) % len(f.Mix.Queries)
+	f.result.Sent += uint64(n)
+	return n, nil
 }
 
-// write puts the query that is to be the i-th of the batch into its buffer.
+// push writes to the socket, which does not block, so that the scheduler need not be told of the call.
+func (f *flow) push(data []byte) error {
+	_, _, errno := syscall.RawSyscall(unix.SYS_WRITE, uintptr(f.fd), uintptr(unsafe.Pointer(&data[0])), uintptr(len(data)))
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// write puts the query that is to be the i-th of the batch into its place.
 func (f *flow) write(i int) {
 	query := f.Mix.Queries[(f.asked+i)%len(f.Mix.Queries)]
-	buf := f.out.Data(i)
-	f.out.SetLen(i, copy(buf, query))
+	buf := f.out[i*len(query):]
+	copy(buf, query)
 	binary.BigEndian.PutUint16(buf, f.id+uint16(i)+1)
 	if at := f.Mix.Random; at > 0 {
 		f.randomize(buf[at : at+f.Mix.RandomLen()])
@@ -83,7 +100,6 @@ func (f *flow) receive(now time.Duration) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	f.heard = now
 	for i := range n {
 		f.take(f.in.Data(i), f.in.Len(i), now)
 	}
@@ -134,9 +150,10 @@ func (f *flow) forget(id uint16) {
 	}
 }
 
-// giveUp counts all that waits as lost.
-func (f *flow) giveUp() {
-	for id := range f.due {
-		f.forget(uint16(id))
+// expire counts as lost what was due before a moment.
+func (f *flow) expire(before time.Duration) {
+	for f.waiting > 0 && f.due[f.oldest] <= before {
+		f.forget(f.oldest)
+		f.oldest++
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"golang.org/x/sys/unix"
 
-	"github.com/dnsreg/dnsreg/bench/internal/mmsg"
 	"github.com/dnsreg/dnsreg/bench/internal/zone"
 )
 
@@ -44,7 +43,7 @@ type Result struct {
 func (r *Result) QPS() float64 { return float64(r.Answered) / r.Elapsed.Seconds() }
 
 // grace is how long a reply may take before the query counts as lost.
-const grace = 300 * time.Millisecond
+const grace = 200 * time.Millisecond
 
 // maxLatency is the greatest latency that is recorded as it is, in ns.
 const maxLatency = int64(10 * time.Second)
@@ -84,6 +83,9 @@ func (g *generator) open() error {
 	g.flows = append(g.flows, newFlow(g, fd))
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<20); err != nil {
 		return fmt.Errorf("set receive buffer: %w", err)
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT, len(g.Mix.Queries[0])); err != nil {
+		return fmt.Errorf("set segment size: %w", err)
 	}
 	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(g.Server.Port()), Addr: g.Server.Addr().As4()}); err != nil {
 		return fmt.Errorf("connect to %s: %w", g.Server, err)
@@ -125,11 +127,9 @@ func (g *generator) refill(now time.Duration) (int, error) {
 			return 0, err
 		}
 		moved += n
-		if f.waiting > 0 && now-f.heard > grace {
-			f.giveUp()
-		}
-		if room := share - f.waiting; room >= min(mmsg.Size, share) {
-			n, err = f.send(min(room, mmsg.Size), func(int) time.Duration { return now })
+		f.expire(now - grace)
+		if room := share - f.waiting; room >= min(batch, share) {
+			n, err = f.send(min(room, batch), func(int) time.Duration { return now })
 			if err != nil {
 				return 0, err
 			}
@@ -142,10 +142,10 @@ func (g *generator) refill(now time.Duration) (int, error) {
 // pace sends what is due, from the flow whose turn it is.
 func (g *generator) pace(now time.Duration) (int, error) {
 	sent := int(g.result.Sent)
-	due := int(int64(now)*int64(g.Rate)/int64(time.Second)) - sent
+	due := int(int64(now)*int64(g.Rate)/int64(time.Second)) + 1 - sent
 	moved := 0
 	if due > 0 {
-		n, err := g.flows[sent%len(g.flows)].send(min(due, mmsg.Size), func(i int) time.Duration {
+		n, err := g.flows[sent%len(g.flows)].send(min(due, batch), func(i int) time.Duration {
 			return time.Duration(int64(sent+i) * int64(time.Second) / int64(g.Rate))
 		})
 		if err != nil {
@@ -182,7 +182,7 @@ func (g *generator) drain(start time.Time) error {
 		}
 	}
 	for _, f := range g.flows {
-		f.giveUp()
+		f.expire(time.Since(start))
 	}
 	return nil
 }

@@ -30,6 +30,7 @@ var columns = [...]struct {
 	{"server", func(r *suite.Row) string { return string(r.Subject) }},
 	{"CPU µs/query", cpu},
 	{"in kernel", func(r *suite.Row) string { return percent(r, func(s suite.Sample) float64 { return s.System }) }},
+	{"of a core", func(r *suite.Row) string { return percent(r, func(s suite.Sample) float64 { return s.Used }) }},
 	{"qps", qps},
 	{"lost", func(r *suite.Row) string { return loss(r) }},
 	{"latency µs p50/p99/p99.9", latency},

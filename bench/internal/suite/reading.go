@@ -35,6 +35,7 @@ func figures(result load.Result, before, after reading) Sample {
 	answered := float64(result.Answered)
 	s := Sample{
 		CPU:     float64(cpu.Nanoseconds()) / 1e3 / answered,
+		Used:    cpu.Seconds() / after.at.Sub(before.at).Seconds(),
 		QPS:     result.QPS(),
 		Octets:  float64(result.Octets) / answered,
 		Foreign: max(0, float64(after.busy-before.busy-cpu)/float64(after.at.Sub(before.at))),

@@ -20,6 +20,7 @@ import (
 type Sample struct {
 	CPU     float64 // µs of the server's processor time for each reply
 	System  float64 // share of it that the kernel took, 0 to 1
+	Used    float64 // share of one core that the server took, 0 to 1 for each core: whether it was saturated
 	QPS     float64
 	Loss    float64 // share of the queries sent, 0 to 1
 	Memory  float64 // MiB resident
@@ -78,27 +79,31 @@ func (t *trial) look(ctx context.Context) error {
 	query := t.Scenario.Query
 	if t.Scenario.Cookies {
 		query.Cookie = clientCookie[:]
-		reply, err := t.exchange(ctx, query)
+		first, err := t.exchange(ctx, query) // BADCOOKIE is an answer too
 		if err != nil {
 			return err
 		}
-		if query.Cookie = cookieIn(reply); query.Cookie == nil {
-			query.Cookie = clientCookie[:]
+		if learned := cookieIn(first); learned != nil {
+			query.Cookie = learned
 		}
 	}
 	reply, err := t.exchange(ctx, query)
 	if err != nil {
 		return err
 	}
+	if t.mix, err = t.Scenario.Zone.Mix(query); err != nil {
+		return err
+	}
+	if reply.Rcode != t.mix.Rcode || !reply.Truncated && len(reply.Answer) != t.mix.Answers {
+		return fmt.Errorf("the reply is not as expected: %s", reply)
+	}
 	t.Reply = describe(reply)
-	t.mix, err = t.Scenario.Zone.Mix(query)
-	return err
+	return nil
 }
 
 // exchange sends the first query of a mix.
 func (t *trial) exchange(ctx context.Context, query zone.Query) (*dns.Msg, error) {
-	one := t.Scenario.Zone
-	mix, err := one.Mix(query)
+	mix, err := t.Scenario.Zone.Mix(query)
 	if err != nil {
 		return nil, err
 	}
@@ -114,9 +119,6 @@ func (t *trial) exchange(ctx context.Context, query zone.Query) (*dns.Msg, error
 	reply, _, err := client.ExchangeContext(ctx, msg, t.server.Addr.String())
 	if err != nil {
 		return nil, fmt.Errorf("look at a reply: %w", err)
-	}
-	if reply.Rcode != mix.Rcode || !reply.Truncated && len(reply.Answer) != mix.Answers {
-		return nil, fmt.Errorf("the reply is not as expected: %s", reply)
 	}
 	return reply, nil
 }
