@@ -120,6 +120,25 @@ func TestAgentIsPatient(t *testing.T) {
 	})
 }
 
+// TestAgentTriesAgainSoon holds that each outage begins with short waits, whatever the last one ended with.
+func TestAgentTriesAgainSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := newRegistry(t)
+		server := reg.handler
+		run(t, reg.wire, entries(1))
+		for range 20 {
+			time.Sleep(time.Minute)
+			before := len(reg.seen())
+			reg.set(nil, false)
+			time.Sleep(time.Hour)
+			reg.set(server, false)
+			if failed := reg.seen()[before:]; failed[1].at.Sub(failed[0].at) > 100*time.Millisecond {
+				t.Errorf("tried again %s after the first failure", failed[1].at.Sub(failed[0].at))
+			}
+		}
+	})
+}
+
 func TestAgentRegistersChangedContentAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, n := range []int{1, 3} {

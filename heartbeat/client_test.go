@@ -1,10 +1,12 @@
 package heartbeat_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -239,6 +241,64 @@ func TestClientUnreachable(t *testing.T) {
 	wantText(t, err, "GET "+server.URL+"/v1/services: no reply from the server: dial tcp", "refused")
 	if strings.Count(err.Error(), server.URL) != 1 {
 		t.Errorf("error %q repeats itself", err)
+	}
+}
+
+// TestClientConnectionClosed holds that a call which meets the end of a kept connection is made again on a new one,
+// POST and PATCH included: every call may be repeated.
+func TestClientConnectionClosed(t *testing.T) {
+	for _, call := range calls {
+		t.Run(call.name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			answered := make(chan int, 1)
+			go func() { answered <- closing(l) }()
+			transport := &http.Transport{}
+			c := newClient(t, heartbeat.Config{Server: "http://" + l.Addr().String(), HTTPClient: &http.Client{Transport: transport}})
+			for range 2 {
+				if err := call.do(t.Context(), c); err != nil && !strings.Contains(err.Error(), "batch of heartbeats") {
+					t.Errorf("call: %v", err)
+				}
+			}
+			_ = l.Close()
+			transport.CloseIdleConnections()
+			if n := <-answered; n != 2 {
+				t.Errorf("%d connections, want two", n)
+			}
+		})
+	}
+}
+
+// closing answers the first request of each connection and closes it at the second. It returns how many there were.
+func closing(l net.Listener) (connections int) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return connections
+		}
+		connections++
+		requests := bufio.NewReader(conn)
+		for first := true; ; first = false {
+			r, err := http.ReadRequest(requests)
+			if err != nil || !first {
+				break
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+		}
+		_ = conn.Close()
+	}
+}
+
+// TestReadAtMost holds the bound of a reply at its edge.
+func TestReadAtMost(t *testing.T) {
+	for size, want := range map[int]bool{0: true, 9: true, 10: true, 11: false, 1000: false} {
+		data, err := heartbeat.ReadAtMost(strings.NewReader(strings.Repeat("x", size)), 10)
+		if (err == nil) != want || want && len(data) != size {
+			t.Errorf("%d octets: %d read, %v", size, len(data), err)
+		}
 	}
 }
 

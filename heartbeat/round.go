@@ -173,7 +173,7 @@ func (a *Agent) failed(m *membership, err error) {
 	switch judge(err) {
 	case reput:
 		a.log.Warn("lease lost, registering again", m.attrs(), "error", err)
-		m.registered, m.due = false, time.Now()
+		m.registered = false // it is due still, and so registered in this round
 		return
 	case final:
 		m.ended = true

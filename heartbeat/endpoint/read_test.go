@@ -50,11 +50,11 @@ func TestShapes(t *testing.T) {
 				`"dns":{"instance":"Web\\0321._web._tcp.svc.internal.","target":"web-1-lphtza.web.svc.internal."}}`},
 			{"POST", path + "/heartbeat", "", 2 * time.Second, `{"lease":{"ttl":"30s","expires_at":"2000-01-01T00:00:32Z","heartbeat_after":"10s"}}`},
 			{"GET", "/v1/services", "", 0, `{"services":[{"service":"_web._tcp","instances":1,"revision":REV+1}]}`},
-			{"GET", web, "", 2600 * time.Millisecond, `{"service":"_web._tcp","revision":REV+1,"instances":[{"id":"Web 1","host":"web-1-lphtza",` +
+			{"GET", web, "", 2660 * time.Millisecond, `{"service":"_web._tcp","revision":REV+1,"instances":[{"id":"Web 1","host":"web-1-lphtza",` +
 				`"addresses":["10.0.0.5","2001:db8::1"],"port":8080,"priority":0,"weight":1,"txt":["version=1.2","b"],"subtypes":["blue"],"ttl":"30s","state":"up",` +
-				`"lease":{"expires_at":"2000-01-01T00:00:32Z","remaining":"27.4s"},` +
+				`"lease":{"expires_at":"2000-01-01T00:00:32Z","remaining":"27.3s"},` +
 				`"dns":{"instance":"Web\\0321._web._tcp.svc.internal.","target":"web-1-lphtza.web.svc.internal."}}]}`},
-			{"PATCH", path, `{"weight":5}`, 400 * time.Millisecond, `{"revision":REV+2,"state":"up","weight":5}`},
+			{"PATCH", path, `{"weight":5}`, 340 * time.Millisecond, `{"revision":REV+2,"state":"up","weight":5}`},
 			{"PATCH", path, `{"state":"draining"}`, 0, `{"revision":REV+3,"state":"draining","weight":5,"safe_at":"2000-01-01T00:00:11Z"}`},
 			{"GET", path, "", 0, `{"service":"_web._tcp","revision":REV+3,"etag":"ETAG","id":"Web 1","host":"web-1-lphtza",` +
 				`"addresses":["10.0.0.5","2001:db8::1"],"port":8080,"priority":0,"weight":5,"txt":["version=1.2","b"],"subtypes":["blue"],"ttl":"30s","state":"draining",` +

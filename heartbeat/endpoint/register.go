@@ -57,7 +57,7 @@ func (s *Server) put(r *http.Request) (store.Registration, store.Service, error)
 	in := record.Instance
 	in.ID = r.PathValue("id")
 	wrong.add(matchPath(record, service, in.ID))
-	if len(in.Addresses) == 0 && !dnssd.IsExternal(in.Host) && !wrong.names("addresses") {
+	if len(in.Addresses) == 0 && !dnssd.IsExternal(in.Host) {
 		in.Addresses, err = s.callers(r)
 		wrong.add(err)
 	}

@@ -1,0 +1,4 @@
+package heartbeat
+
+// ReadAtMost is what bounds every reply.
+var ReadAtMost = readAtMost
