@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -18,6 +19,7 @@ const (
 	poolTimeout = 200 * time.Millisecond
 
 	clusterReload = 2 * time.Second
+	reloadPause   = 500 * time.Millisecond
 	protocol      = 2 // RESP3 adds push messages that nothing here needs
 	noRetries     = -1
 )
@@ -26,6 +28,7 @@ const (
 type connection struct {
 	redis.UniversalClient
 	master func(ctx context.Context) (*redis.Client, error)
+	reload func(ctx context.Context) // has a Cluster's map looked at anew, at most twice a second
 }
 
 // connect prepares a connection and dials nothing.
@@ -33,13 +36,34 @@ func connect(t target, config *tls.Config, metaKey string) *connection {
 	switch {
 	case t.cluster():
 		c := redis.NewClusterClient(t.clusterOptions(config))
-		return &connection{c, func(ctx context.Context) (*redis.Client, error) { return c.MasterForKey(ctx, metaKey) }}
+		reload := new(reloader)
+		return &connection{c,
+			func(ctx context.Context) (*redis.Client, error) { return c.MasterForKey(ctx, metaKey) },
+			func(ctx context.Context) { reload.try(ctx, c) },
+		}
 	case t.master != "":
-		c := redis.NewFailoverClient(t.failoverOptions(config))
-		return &connection{c, func(context.Context) (*redis.Client, error) { return c, nil }}
+		return single(redis.NewFailoverClient(t.failoverOptions(config)))
 	default:
-		c := redis.NewClient(t.options(config))
-		return &connection{c, func(context.Context) (*redis.Client, error) { return c, nil }}
+		return single(redis.NewClient(t.options(config)))
+	}
+}
+
+func single(c *redis.Client) *connection {
+	return &connection{c, func(context.Context) (*redis.Client, error) { return c, nil }, func(context.Context) {}}
+}
+
+// reloader keeps a Cluster's map from being asked for too often.
+type reloader struct {
+	mu   sync.Mutex
+	last time.Time
+}
+
+func (r *reloader) try(ctx context.Context, c *redis.ClusterClient) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now := time.Now(); now.Sub(r.last) >= reloadPause {
+		r.last = now
+		c.ReloadState(ctx)
 	}
 }
 

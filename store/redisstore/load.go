@@ -38,6 +38,9 @@ type cut struct {
 
 // delta returns what changed after a revision.
 func (m *mirror) delta(ctx context.Context, after store.Revision) (cut, error) {
+	if m.detour {
+		return m.deltaOnTheMove(ctx, after)
+	}
 	c := cut{changes: make(map[store.Service]*store.Snapshot)}
 	for more := true; more; {
 		reply, err := m.deltaPage(ctx, after)
@@ -58,6 +61,35 @@ func (m *mirror) delta(ctx context.Context, after store.Revision) (cut, error) {
 		}
 	}
 	return c, nil
+}
+
+// deltaOnTheMove is delta where no script can see all keys. What changed is listed and read until a list is empty: then
+// nothing has changed since the revision that was read before the list.
+func (m *mirror) deltaOnTheMove(ctx context.Context, after store.Revision) (cut, error) {
+	c := cut{changes: make(map[store.Service]*store.Snapshot)}
+	for {
+		meta, err := m.store.redis.HMGet(ctx, m.store.keys.meta, metaFields...).Result()
+		if err != nil {
+			return cut{}, fmt.Errorf("look at a slot on the move: %w", err)
+		}
+		l := readMeta(meta)
+		page, err := m.list(ctx, after)
+		if err != nil {
+			return cut{}, err
+		}
+		if len(page) == 0 {
+			c.epoch, c.rev = l.epoch, l.rev
+			return c, nil
+		}
+		snapshots, err := m.loadServices(ctx, page)
+		if err != nil {
+			return cut{}, err
+		}
+		for _, snapshot := range snapshots {
+			c.changes[snapshot.Service] = snapshot
+		}
+		after = page[len(page)-1].revision
+	}
 }
 
 func (m *mirror) deltaPage(ctx context.Context, after store.Revision) ([]any, error) {

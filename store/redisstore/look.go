@@ -24,8 +24,29 @@ type look struct {
 
 var metaFields = []string{"format", "epoch", "home", "rev", "base", "tick", "restored", "restoring", "retention"}
 
-// look reads meta and INFO on one connection, so that both are of the same server.
+// look reads meta and INFO on one connection, so that both are of the same server. While the zone's slot is on its way
+// to another node of a Cluster, keys may be on either: then meta is read wherever it is, and that its history is the one
+// it was is taken on trust until the slot has arrived.
 func (m *mirror) look(ctx context.Context) (look, error) {
+	m.detour = false
+	l, err := m.lookAtServer(ctx)
+	if _, moving := redis.IsAskError(err); !moving {
+		return l, err
+	}
+	m.disconnect()
+	m.detour = true
+	ctx, cancel := call(ctx)
+	defer cancel()
+	fields, err := m.store.redis.HMGet(ctx, m.store.keys.meta, metaFields...).Result()
+	if err != nil {
+		return look{}, fmt.Errorf("look at a slot on the move: %w", err)
+	}
+	l = readMeta(fields)
+	l.server = info{home: l.home, role: "master"}
+	return l, nil
+}
+
+func (m *mirror) lookAtServer(ctx context.Context) (look, error) {
 	ctx, cancel := call(ctx)
 	defer cancel()
 	conn, err := m.connection(ctx)
@@ -38,19 +59,28 @@ func (m *mirror) look(ctx context.Context) (look, error) {
 	if _, err := pipe.Exec(ctx); err != nil {
 		return look{}, fmt.Errorf("look at the revision: %w", err)
 	}
-	return m.read(meta, info)
-}
-
-func (m *mirror) read(meta *redis.SliceCmd, info *redis.Cmd) (look, error) {
-	fields := make(map[string]string)
-	for i, value := range meta.Val() {
-		fields[metaFields[i]], _ = value.(string)
-	}
 	said, err := info.Text()
 	if err != nil {
 		return look{}, fmt.Errorf("look at the server: %w", err)
 	}
-	l := look{
+	l := readMeta(meta.Val())
+	l.server = parseInfo(said)
+	switch {
+	case l.server.role != "master":
+		return look{}, errNotMaster
+	case l.format != "" && l.format != format:
+		return look{}, fmt.Errorf("%w: %q, not %q", errFormat, l.format, format)
+	}
+	return l, l.server.checkVersion()
+}
+
+// readMeta reads the values of metaFields.
+func readMeta(values []any) look {
+	fields := make(map[string]string)
+	for i, value := range values {
+		fields[metaFields[i]], _ = value.(string)
+	}
+	return look{
 		format:    fields["format"],
 		epoch:     fields["epoch"],
 		home:      fields["home"],
@@ -60,15 +90,7 @@ func (m *mirror) read(meta *redis.SliceCmd, info *redis.Cmd) (look, error) {
 		restored:  fields["restored"],
 		restoring: fields["restoring"],
 		retention: time.Duration(revision(fields["retention"])) * time.Millisecond,
-		server:    parseInfo(said),
 	}
-	switch {
-	case l.server.role != "master":
-		return look{}, errNotMaster
-	case l.format != "" && l.format != format:
-		return look{}, fmt.Errorf("%w: %q, not %q", errFormat, l.format, format)
-	}
-	return l, l.server.checkVersion()
 }
 
 // revision reads a revision, 0 where there is none.
@@ -86,7 +108,10 @@ func (m *mirror) intact(l look) bool {
 }
 
 // connection returns the mirror's connection to the master of the zone's slot.
-func (m *mirror) connection(ctx context.Context) (*redis.Conn, error) {
+func (m *mirror) connection(ctx context.Context) (redis.Cmdable, error) {
+	if m.detour {
+		return m.store.redis, nil
+	}
 	if m.conn == nil {
 		node, err := m.store.redis.master(ctx)
 		if err != nil {
@@ -102,6 +127,7 @@ func (m *mirror) disconnect() {
 	if m.conn != nil {
 		_ = m.conn.Close() // nothing was lost that the next look does not find
 		m.conn = nil
+		m.store.redis.reload(context.Background())
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 type mirror struct {
 	store  *Store
 	conn   *redis.Conn // nil after an error
+	detour bool        // the zone's slot is on the move
 	epoch  string      // empty until the zone is loaded
 	rev    store.Revision
 	view   *store.View // what Redis has at rev
@@ -132,6 +133,9 @@ func (m *mirror) unsynced(now time.Duration) time.Duration {
 
 // begin begins a new epoch, or finds that another server has.
 func (m *mirror) begin(ctx context.Context, l look) error {
+	if m.detour {
+		return errNoEpoch
+	}
 	ctx, cancel := call(ctx)
 	defer cancel()
 	known := max(m.rev, m.store.View().Revision())

@@ -1,0 +1,87 @@
+package redisstore_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/dnsreg/dnsreg/internal/redistest"
+	"github.com/dnsreg/dnsreg/store"
+)
+
+const metaKey = "dnsreg:{" + zone + "}:meta"
+
+// TestClusterFailover kills or suspends the master of the zone's slot.
+func TestClusterFailover(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		end  func(*redistest.Cluster, string) *redistest.Server
+	}{
+		{"killed", (*redistest.Cluster).KillMasterOf},
+		{"hung", (*redistest.Cluster).StopMasterOf},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			cluster := redistest.StartCluster(t, redistest.WithReplicas(1))
+			a, b := synced(t, config(t, cluster.URL())), synced(t, config(t, cluster.URL()))
+			live := ids("i", 20)
+			for _, id := range live {
+				register(t, a, web, instance(id, ttl(30*time.Second)))
+			}
+			converged(t, a, b)
+			watch(t, live, a, b)
+			begin := time.Now()
+			old := c.end(cluster, metaKey)
+			eventually(t, 20*time.Second, "writes are back", func() bool {
+				_, err := a.Register(t.Context(), web, instance("new"))
+				return err == nil
+			})
+			t.Logf("writes back after %v", time.Since(begin))
+			cluster.WaitFailover(metaKey, old)
+			eventually(t, 2*soon, "both show it", func() bool {
+				return a.View().Service(web).Find("new") != nil && b.View().Service(web).Find("new") != nil
+			})
+			t.Logf("shown after %v", time.Since(begin))
+			eventually(t, 2*soon, "the bell is back", func() bool { return a.Stats().Bell == "up" && b.Stats().Bell == "up" })
+			t.Logf("bell back after %v", time.Since(begin))
+			converged(t, a, b)
+		})
+	}
+}
+
+// TestMigration moves the zone's slot to another node in steps, under heartbeats.
+func TestMigration(t *testing.T) {
+	cluster := redistest.StartCluster(t)
+	a, b := synced(t, config(t, cluster.URL())), synced(t, config(t, cluster.URL()))
+	live := ids("i", 20)
+	for _, id := range live {
+		register(t, a, web, instance(id, ttl(3*time.Second)))
+	}
+	converged(t, a, b)
+	watch(t, live, a, b)
+	renew := func() {
+		t.Helper()
+		for _, id := range live {
+			results, err := b.RenewAll(t.Context(), []store.Renewal{{Service: web, ID: id}})
+			if err != nil || results[0].Err != nil {
+				t.Fatalf("renew %s: %v %v", id, err, results)
+			}
+		}
+	}
+	m := cluster.Migrate(metaKey)
+	for left := m.Remaining(); left > 0; left = m.Remaining() {
+		m.Move(1)
+		renew()
+		if a.Freshness() != store.Synced || b.Freshness() != store.Synced {
+			t.Fatalf("%v, %v with %d keys left: %+v", a.Freshness(), b.Freshness(), left, a.Stats())
+		}
+	}
+	m.Finish()
+	renew()
+	register(t, a, web, instance("new", ttl(2*time.Second)))
+	begin := time.Now()
+	converged(t, a, b)
+	stop := during(t, b, live...)
+	defer stop()
+	eventually(t, 2*soon, "removals resume", func() bool { return a.View().Service(web).Find("new") == nil })
+	t.Logf("gone after %v", time.Since(begin))
+}

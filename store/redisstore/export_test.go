@@ -1,0 +1,96 @@
+package redisstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/dnsreg/dnsreg/store"
+)
+
+// What tests need of the parts.
+var (
+	DecodeRecord  = decodeRecord
+	DecodeOverlay = decodeOverlay
+	OverlayText   = overlayText
+	ParseLease    = parseLease
+	LeaseText     = leaseText
+	MissingFlags  = missingFlags
+	Salvage       = salvage
+	Mend          = mend
+)
+
+// Script runs one of the scripts by the name of its file.
+func Script(ctx context.Context, c redis.Cmdable, file string, keys []string, args ...any) ([]any, error) {
+	s, err := loadScripts()
+	if err != nil {
+		return nil, err
+	}
+	return map[string]*script{
+		"init": s.begin, "join": s.join, "register": s.register, "renew": s.renew, "deregister": s.deregister,
+		"overlay": s.overlay, "tick": s.tick, "remove": s.remove, "clamp": s.clamp, "trim": s.trim,
+		"restore": s.restore, "delta": s.delta,
+	}[file].run(ctx, c, keys, args...)
+}
+
+// Keys names the keys of a zone.
+type Keys struct{ keys }
+
+// NewKeys returns the keys of a zone under a prefix.
+func NewKeys(prefix, zone string) Keys { return Keys{newKeys(prefix, zone)} }
+
+func (k Keys) Meta() string                                  { return k.meta }
+func (k Keys) ChangeLog() string                             { return k.log }
+func (k Keys) Reaper() string                                { return k.reaper }
+func (k Keys) Rec(service store.Service) string              { return k.rec(service) }
+func (k Keys) Ops(service store.Service) string              { return k.ops(service) }
+func (k Keys) Lease(service store.Service, id string) string { return k.lease(nameOf(service, id)) }
+func (k Keys) Tomb(service store.Service, id string) string  { return k.tomb(nameOf(service, id)) }
+
+// URLParts is what a URL names, for comparison.
+type URLParts struct {
+	Addresses                          []string
+	Database                           int
+	Username, Password, Master         string
+	SentinelUsername, SentinelPassword string
+	TLS, Cluster                       bool
+}
+
+// ParseURL reads a URL.
+func ParseURL(s string) (URLParts, error) {
+	t, err := parseURL(s)
+	return URLParts{t.addresses, t.database, t.username, t.password, t.master, t.sentinelUsername, t.sentinelPassword, t.tls, t.cluster()}, err
+}
+
+// ParseInfo reads a reply of INFO: version, home, role and policy, and the error of the version.
+func ParseInfo(s string) (version, home, role, policy string, err error) {
+	i := parseInfo(s)
+	return i.version, i.home, i.role, i.policy, i.checkVersion()
+}
+
+// Dues is the reaper's list of what is due.
+type Dues struct{ *dues }
+
+// NewDues returns an empty list.
+func NewDues() Dues { return Dues{newDues()} }
+
+// Watch takes up a service; what has changed gets bound.
+func (d Dues) Watch(service store.Service, snapshot *store.Snapshot, bound time.Duration) {
+	d.watch(service, snapshot, func(*store.Live) time.Duration { return bound })
+}
+
+// Take returns the keys of what is due.
+func (d Dues) Take(now time.Duration, limit int) []string {
+	var all []string
+	for _, c := range d.take(now, limit) {
+		all = append(all, string(c.name().service)+"/"+c.name().key)
+	}
+	return all
+}
+
+// First returns when the first is due.
+func (d Dues) First() time.Duration { return d.first() }
+
+// Hasten makes one due now.
+func (d Dues) Hasten(service store.Service, id string) { d.hasten(nameOf(service, id)) }
