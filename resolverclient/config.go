@@ -53,7 +53,7 @@ type Config struct {
 	// Retry reports whether Do may call another instance after this error of the function. Default [IsConnectError].
 	Retry func(error) bool
 
-	// EjectAfter is how many failures in a row keep an endpoint out of picks, unless more than half of all would be out.
+	// EjectAfter is how many failures in a row keep an endpoint out of picks; never more than half of all are out.
 	// Default 5, negative means never.
 	EjectAfter int
 	// EjectFor is how long; each further time in a row, after one failure, it is twice as long, at most 32 times.

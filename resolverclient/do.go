@@ -68,17 +68,20 @@ func (b *Balancer) try(ctx context.Context, f func(Picked) (again bool, err erro
 	return errors.Join(errs...)
 }
 
-// call runs f on the instance, and counts it as ended even where f panics. Errors that let another instance be tried
-// and timeouts speak against this one; others are the caller's and the service's own matter.
+// call runs f on the instance, and counts it as ended even where f panics.
 func (b *Balancer) call(ctx context.Context, p Picked, f func(context.Context, Endpoint) error) (err error) {
-	defer func() {
-		if err != nil && !b.entry.client.cfg.Retry(err) && !errors.Is(err, context.DeadlineExceeded) {
-			p.Done(nil)
-			return
-		}
-		p.Done(err)
-	}()
+	defer func() { p.Done(b.fault(err)) }()
 	return f(ctx, p.Endpoint)
+}
+
+// fault returns the part of a call's error that [Picked.Done] is to know of. Errors that let another instance be tried
+// and timeouts speak against this one; others are the caller's and the service's own matter.
+func (b *Balancer) fault(err error) error {
+	if err == nil || b.entry.client.cfg.Retry(err) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, errOutrun) {
+		return err
+	}
+	return nil
 }
 
 // untried returns the next instance for a call that failed on those tried: the strategy's choice where it finds one in

@@ -20,6 +20,9 @@
 // Where the server speaks DNS-SD (RFC 6763), [Client.Services] lists the service types of the zone, [Client.Service]
 // returns the instances of one with their ids and metadata, and [Client.Watch] tells of those that come, change and go.
 //
+// Calls of HTTP go through a [Transport], whose URLs name services, and anything that dials through
+// [Client.DialContext]. [Hedge] adds a second call where the first one takes long.
+//
 // # Freshness
 //
 // An answer in use is asked for again before its TTL ends, in the background, so that no call waits; many callers share
@@ -27,8 +30,14 @@
 // ([Answer.Stale]). "There is no such service" ([ErrNotFound]) is an answer, not a failure: it ends the use of the old
 // endpoints at once, and is itself kept for a short time only.
 //
+// # Failures
+//
+// An instance that fails [Config.EjectAfter] times in a row is kept out for a while, and then again after its first
+// failure. Never more than half of a service's instances are out. Retries and hedges together are bounded to a fifth of
+// the calls, so that trouble is not multiplied.
+//
 // # Goroutines
 //
-// New starts nothing. Lookups run in goroutines and on timers of the Client, which [Client.Close] ends and waits for.
+// New starts nothing, nor do balancers and watchers. Lookups run in goroutines and on timers of the Client, which [Client.Close] ends and waits for.
 // Every method may be called by any number of goroutines.
 package resolverclient

@@ -1,6 +1,7 @@
 package resolverclient
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -39,28 +40,36 @@ func (b *Balancer) judge(s *stats, err error) {
 }
 
 // withoutEjected moves the ejected endpoints into a class of their own behind all others, where only Do finds them when
-// all else failed. Where more than half would be ejected the fault is hardly theirs: then all stay (the panic floor).
+// all else failed. At most half of all endpoints are kept out, those that return last: where more fail, the fault is
+// hardly theirs alone, and the rest could not carry the load (the panic floor).
 func (b *Balancer) withoutEjected(classes [][]*node, now time.Time) [][]*node {
-	since := int64(now.Sub(b.epoch))
-	isOut := func(n *node) bool { return n.ejectedUntil.Load() > since }
-	total := 0
-	var out []*node
+	out := b.ejected(slices.Concat(classes...), now)
+	if len(out) == 0 {
+		return classes
+	}
 	healthy := make([][]*node, 0, len(classes)+1)
 	for _, class := range classes {
-		total += len(class)
-		var in []*node
-		for _, n := range class {
-			if isOut(n) {
-				out = append(out, n)
-			} else {
-				in = append(in, n)
-			}
-		}
-		healthy = append(healthy, in)
-	}
-	if len(out) == 0 || 2*len(out) > total {
-		return classes
+		isOut := func(n *node) bool { return slices.Contains(out, n) }
+		healthy = append(healthy, slices.DeleteFunc(class, isOut))
 	}
 	healthy = append(healthy, out)
 	return slices.DeleteFunc(healthy, func(class []*node) bool { return len(class) == 0 })
+}
+
+// ejected returns those that are to be kept out.
+func (b *Balancer) ejected(all []*node, now time.Time) (out []*node) {
+	since := int64(now.Sub(b.epoch))
+	most := len(all) / 2
+	for _, n := range all {
+		if n.ejectedUntil.Load() > since {
+			out = append(out, n)
+		}
+	}
+	if len(out) <= most {
+		return out
+	}
+	slices.SortStableFunc(out, func(a, b *node) int {
+		return cmp.Compare(b.ejectedUntil.Load(), a.ejectedUntil.Load())
+	})
+	return out[:most]
 }

@@ -57,9 +57,13 @@ func TestEjectionStopsAtHalf(t *testing.T) {
 		if counts[1] != 5 || counts[2] != 5 {
 			t.Errorf("got %v, want 5 calls to each of the failing half", counts)
 		}
-		counts = calls(b, p, 400, failing(broken, 1, 2, 3))
-		if counts[1] < 50 || counts[2] < 50 || counts[3] < 50 {
-			t.Errorf("got %v, want all in use while more than half fail", counts)
+		counts = calls(b, p, 400, failing(broken, 1, 2, 3, 4))
+		if len(counts) != 2 {
+			t.Errorf("got %v, want two of the four in use while all fail", counts)
+		}
+		pass(10 * time.Second)
+		if counts = calls(b, p, 400, failing(nil)); len(counts) != 4 {
+			t.Errorf("got %v, want all four after the trouble", counts)
 		}
 	})
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"time"
 
@@ -93,6 +96,65 @@ func ExampleClient_Balancer() {
 	}
 	fmt.Println(counts)
 	// Output: map[web-1.web.svc.internal.:100 web-2.web.svc.internal.:200 web-3.web.svc.internal.:700]
+}
+
+func ExampleClient_NewTransport() {
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "hello from ", r.Host)
+	}))
+	defer app.Close()
+	server, stop := exampleServer(
+		fmt.Sprintf("_web._tcp.svc.internal. 5 SRV 0 1 %d web-1.web.svc.internal.", app.Listener.Addr().(*net.TCPAddr).Port),
+		"web-1.web.svc.internal. 5 A 127.0.0.1",
+	)
+	defer stop()
+
+	client, err := resolverclient.New(resolverclient.Config{Servers: []string{server}, Zone: "svc.internal"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+
+	transport := client.NewTransport(nil)
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Get("http://web/")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	fmt.Println(string(body), err)
+	// Output: hello from web <nil>
+}
+
+func ExampleClient_Watch() {
+	server, stop := exampleServer(
+		"_web._tcp.svc.internal. 5 PTR web-1._web._tcp.svc.internal.",
+		"web-1._web._tcp.svc.internal. 5 SRV 0 1 8080 web-1.web.svc.internal.",
+		`web-1._web._tcp.svc.internal. 5 TXT "version=1.2"`,
+		"web-1.web.svc.internal. 5 A 10.0.0.5",
+	)
+	defer stop()
+
+	client, err := resolverclient.New(resolverclient.Config{Servers: []string{server}, Zone: "svc.internal"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+
+	watcher, err := client.Watch(context.Background(), "web")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer watcher.Stop()
+	event, err := watcher.Next() // and so on, for as long as err is nil
+	version, _ := event.Endpoint.Text("version")
+	fmt.Println(event.Kind, event.Endpoint.Instance, event.Endpoint.HostPort(), version, err)
+	// Output: up web-1 10.0.0.5:8080 1.2 <nil>
 }
 
 func ExampleClient_Do() {

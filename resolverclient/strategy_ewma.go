@@ -1,6 +1,8 @@
 package resolverclient
 
 import (
+	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"time"
@@ -56,7 +58,7 @@ func (s *stats) decayed(now time.Duration) float64 {
 // observe takes a call's time: a peak counts at once, anything less as much as the last observation has faded. Calls
 // that end at the same time may overwrite each other's, which the next ones mend.
 func (s *stats) observe(now, took time.Duration, err error) {
-	if err != nil {
+	if err != nil && !errors.Is(err, context.Canceled) {
 		took += failureCost
 	}
 	seen, faded := took.Seconds(), s.decayed(now)

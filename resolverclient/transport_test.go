@@ -2,17 +2,13 @@ package resolverclient_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -227,144 +223,4 @@ func TestTransportPassesOthersOn(t *testing.T) {
 		}
 	}
 	transport.CloseIdleConnections()
-}
-
-// counter counts a server's open connections.
-type counter struct{ open atomic.Int64 }
-
-func (c *counter) see(_ net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		c.open.Add(1)
-	case http.StateClosed, http.StateHijacked:
-		c.open.Add(-1)
-	}
-}
-
-// eventually polls for a condition for at most five seconds.
-func eventually(tb testing.TB, what string, holds func() bool) {
-	tb.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(5 * time.Second); !holds(); <-tick.C {
-		if time.Now().After(deadline) {
-			tb.Fatalf("%s: not within 5 s", what)
-		}
-	}
-}
-
-// Connections of an instance that is gone are closed: the idle ones soon, those in use when their requests end.
-func TestTransportLetsGoOfDepartedInstances(t *testing.T) {
-	w := newWebs(t)
-	held, release := make(chan struct{}), make(chan struct{})
-	var conns counter
-	leaving := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost {
-			close(held)
-			<-release
-		}
-		fmt.Fprint(rw, "leaving")
-	}))
-	leaving.Config.ConnState = conns.see
-	leaving.Start()
-	t.Cleanup(leaving.Close)
-	w.register(leaving.Listener.Addr().String())
-	c, _ := w.client()
-	last := make(chan string)
-	go func() {
-		_, body, err := fetch(t, c, request(t, http.MethodPost, nil))
-		last <- fmt.Sprint(body, err)
-	}()
-	<-held
-	if _, _, err := fetch(t, c, request(t, http.MethodGet, nil)); err != nil {
-		t.Fatal(err)
-	}
-	if n := conns.open.Load(); n != 2 {
-		t.Errorf("%d connections, want one in use and one idle", n)
-	}
-	staying, _ := w.server(say("staying"))
-	w.register(staying)
-	eventually(t, "the idle connection closed", func() bool {
-		_, _, err := fetch(t, c, request(t, http.MethodGet, nil))
-		return err == nil && conns.open.Load() == 1
-	})
-	close(release)
-	if got := <-last; got != "leaving<nil>" {
-		t.Errorf("the request under way got %s", got)
-	}
-	eventually(t, "the last connection closed", func() bool { return conns.open.Load() == 0 })
-}
-
-// A rolling replacement under load: instances come, are registered, deregistered and, once their answers have run out,
-// shut down; no request fails.
-func TestTransportThroughARollingRestart(t *testing.T) {
-	w := newWebs(t)
-	var servers []*httptest.Server
-	var addrs []string
-	start := func() {
-		addr, s := w.server(say("ok"))
-		servers, addrs = append(servers, s), append(addrs, addr)
-	}
-	for range 3 {
-		start()
-	}
-	w.register(addrs...)
-	c, _ := w.client()
-	ctx, stop := context.WithCancel(t.Context())
-	var sent, failed atomic.Int64
-	var callers sync.WaitGroup
-	for range 4 {
-		callers.Go(func() {
-			for ctx.Err() == nil {
-				sent.Add(1)
-				if status, _, err := fetch(t, c, request(t, http.MethodGet, nil)); err != nil || status != http.StatusOK {
-					failed.Add(1)
-					t.Log(status, err)
-				}
-			}
-		})
-	}
-	for range 6 {
-		before := sent.Load()
-		eventually(t, "requests go on", func() bool { return sent.Load() > before+100 })
-		start()
-		w.register(addrs[1:]...)
-		before = sent.Load()
-		eventually(t, "requests go on", func() bool { return sent.Load() > before+20 })
-		servers[0].Config.SetKeepAlivesEnabled(false)
-		servers[0].Close() // some caches still name it
-		servers, addrs = servers[1:], addrs[1:]
-	}
-	stop()
-	callers.Wait()
-	if n := failed.Load(); n != 0 {
-		t.Errorf("%d of %d requests failed", n, sent.Load())
-	}
-}
-
-func TestDialContext(t *testing.T) {
-	w := newWebs(t)
-	good, _ := w.server(say("ok"))
-	w.register(listenClosed(t), good)
-	c := newClient(t, resolverclient.Config{Servers: []string{w.addr}, EjectAfter: -1})
-	for _, address := range []string{"web", "web:80", "_web._tcp:http", "_web._tcp.svc.internal.:1", good} {
-		for range 5 {
-			conn, err := c.DialContext(t.Context(), "tcp", address)
-			if err != nil {
-				t.Fatalf("%s: %v", address, err)
-			}
-			if got := conn.RemoteAddr().String(); got != good {
-				t.Errorf("%s: connected to %s, want %s", address, got, good)
-			}
-			conn.Close()
-		}
-	}
-	if _, err := c.DialContext(t.Context(), "tcp", "other:80"); !errors.Is(err, resolverclient.ErrNotFound) {
-		t.Errorf("got %v, want ErrNotFound", err)
-	}
-	w.register(listenClosed(t))
-	alone := newClient(t, resolverclient.Config{Servers: []string{w.addr}})
-	if _, err := alone.DialContext(t.Context(), "tcp", "web"); !resolverclient.IsConnectError(err) {
-		t.Errorf("got %v, want a connect error", err)
-	}
 }
