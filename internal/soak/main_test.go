@@ -1,0 +1,56 @@
+package soak_test
+
+import (
+	"flag"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// long has every scenario take its long form.
+var long = flag.Bool("long", false, "run the long form of every scenario: leases of 30 s, up to a million instances")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// either returns what the short and the long form differ in.
+func either[T any](short, inLong T) T {
+	if *long {
+		return inLong
+	}
+	return short
+}
+
+// lease is the ttl of a fleet's instances, and beat how often they heartbeat.
+func lease() time.Duration { return either(3*time.Second, 30*time.Second) }
+
+func beat() time.Duration { return lease() / 3 }
+
+// bound is how late an instance that ended may go, and a change show on another server: generous, so that a busy machine
+// fails no test. What was seen is logged.
+const bound = 5 * time.Second
+
+// eventually polls until done holds, and ends the test if it does not within a time.
+func eventually(t testing.TB, within time.Duration, what string, done func() bool) time.Duration {
+	t.Helper()
+	begin := time.Now()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for ; !done(); <-tick.C {
+		if time.Since(begin) > within {
+			t.Fatalf("not within %v: %s", within, what)
+		}
+	}
+	return time.Since(begin)
+}
+
+// pass lets time go by, during which the checker looks on.
+func pass(t testing.TB, d time.Duration) {
+	t.Helper()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.Context().Done():
+	}
+}
