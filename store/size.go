@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"net/netip"
 
 	"github.com/dnsreg/dnsreg/internal/dnssd"
 )
@@ -22,10 +23,10 @@ const (
 // SRV, PTR and TXT at the service's name, and the addresses at the name that it shares with its sibling. Draining
 // instances count, since they may come back at any time. Its error is an [ErrFull] that names the answer and its size.
 func CheckSize(zone string, service, sibling *Snapshot) error {
-	if len(service.Instances)+siblingLen(sibling) < 40 { // 40 × (TXT of 1300 + 12) octets fit, and so does all else
+	if fitsWithDuplicates(zone, service, sibling) {
 		return nil
 	}
-	name := dnssd.ServiceName(zone, string(service.Service))
+	name, bare := dnssd.ServiceName(zone, string(service.Service)), dnssd.AddressName(zone, string(service.Service))
 	for _, set := range []struct {
 		what string
 		size int
@@ -33,8 +34,8 @@ func CheckSize(zone string, service, sibling *Snapshot) error {
 		{name + " SRV", sizeOfSRV(zone, service)},
 		{name + " PTR", sizeOfPTR(service)},
 		{name + " TXT", sizeOfTXT(service)},
-		{dnssd.AddressName(zone, string(service.Service)) + " A", sizeOfAddresses(service, sibling, 4)},
-		{dnssd.AddressName(zone, string(service.Service)) + " AAAA", sizeOfAddresses(service, sibling, 16)},
+		{bare + " A", sizeOfAddresses(service, sibling, 4)},
+		{bare + " AAAA", sizeOfAddresses(service, sibling, 16)},
 	} {
 		if set.size > answerRoom {
 			return fmt.Errorf("%w: with %d instances the answer to %s takes %d octets, and a DNS message has room for %d",
@@ -44,12 +45,28 @@ func CheckSize(zone string, service, sibling *Snapshot) error {
 	return nil
 }
 
-func siblingLen(s *Snapshot) int {
-	if s == nil {
-		return 0
+// fitsWithDuplicates reports whether every answer fits even if no two records in it are equal: the quick way to the
+// usual result, without looking for equal ones.
+func fitsWithDuplicates(zone string, service, sibling *Snapshot) bool {
+	behind := len("." + dnssd.AddressName(zone, string(service.Service))) // of an external host there is less
+	srv, txt := 0, 0
+	for i := range service.Instances {
+		in := &service.Instances[i]
+		srv += srvSize(len(in.Host) + behind)
+		txt += recordHeader + dnssd.TXTSize(in.TXT)
 	}
-	return len(s.Instances)
+	addresses := 0
+	for _, s := range []*Snapshot{service, sibling} {
+		for i := range s.len() {
+			addresses += len(s.Instances[i].Addresses)
+		}
+	}
+	return max(srv, txt, sizeOfPTR(service), addresses*(recordHeader+16)) <= answerRoom
 }
+
+// srvSize returns the size of an SRV record with a target of this length in presentation form. RFC 2782: the target is
+// not compressed.
+func srvSize(target int) int { return recordHeader + 6 + target + 1 }
 
 func sizeOfSRV(zone string, s *Snapshot) int {
 	type key struct {
@@ -63,8 +80,7 @@ func sizeOfSRV(zone string, s *Snapshot) int {
 		k := key{in.Host, in.Port, in.Priority, in.EffectiveWeight()}
 		if !seen[k] {
 			seen[k] = true
-			// RFC 2782: the target is not compressed.
-			size += recordHeader + 6 + len(dnssd.TargetName(zone, string(s.Service), in.Host)) + 1
+			size += srvSize(len(dnssd.TargetName(zone, string(s.Service), in.Host)))
 		}
 	}
 	return size
@@ -93,15 +109,12 @@ func sizeOfTXT(s *Snapshot) int {
 
 // sizeOfAddresses counts the distinct addresses of one family, of 4 or 16 octets, over both services of a name.
 func sizeOfAddresses(service, sibling *Snapshot, octets int) int {
-	seen := make(map[string]bool)
+	seen := make(map[netip.Addr]bool)
 	for _, s := range []*Snapshot{service, sibling} {
-		if s == nil {
-			continue
-		}
-		for i := range s.Instances {
+		for i := range s.len() {
 			for _, a := range s.Instances[i].Addresses {
 				if a.BitLen() == 8*octets {
-					seen[a.String()] = true
+					seen[a] = true
 				}
 			}
 		}

@@ -49,3 +49,11 @@ func (s *Snapshot) Answered() bool {
 	}
 	return false
 }
+
+// len returns the number of instances, none for a nil snapshot.
+func (s *Snapshot) len() int {
+	if s == nil {
+		return 0
+	}
+	return len(s.Instances)
+}
