@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/dnsreg/dnsreg/bench/internal/report"
 	"github.com/dnsreg/dnsreg/bench/internal/subject"
 	"github.com/dnsreg/dnsreg/bench/internal/suite"
+	"github.com/dnsreg/dnsreg/bench/internal/zone"
 )
 
 func main() {
@@ -88,6 +90,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 // largeZone is how many services the largest zone has.
 const largeZone = 100_000
 
+// bench measures what is selected, prints it and saves it. What was measured before an error is printed too, but not
+// saved.
 func (o *options) bench(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := o.check(); err != nil {
 		return err
@@ -102,8 +106,41 @@ func (o *options) bench(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	defer os.RemoveAll(dir)
 	cfg := suite.Config{Binary: o.binary, Dir: dir, Runs: o.runs, Duration: o.each, Logger: slog.New(slog.NewTextHandler(stderr, nil))}
-	rows, err := suite.Run(ctx, cfg, list)
-	return errors.Join(err, report.New(rows, cfg).Print(stdout))
+	result := &report.Report{Machine: machine(), Method: o.method()}
+	result.Rows, err = suite.Run(ctx, cfg, list)
+	if err == nil {
+		result.Facts, err = o.facts(ctx, dir)
+	}
+	result.Machine += "; " + versions(result.Rows)
+	err = errors.Join(err, result.Print(stdout))
+	if err != nil || o.docs == "" {
+		return err
+	}
+	return result.Save(o.docs)
+}
+
+// facts measures what is not a scenario, with all scenarios or with those that each of it belongs to.
+func (o *options) facts(ctx context.Context, dir string) ([]suite.Fact, error) {
+	var facts []suite.Fact
+	if o.wants("changes") {
+		costs, err := suite.Changes(ctx, 5, 1000)
+		if err != nil {
+			return facts, err
+		}
+		facts = append(facts, costs...)
+	}
+	if o.wants("growth") {
+		heap, err := suite.Heap(ctx, dir, zone.Zone{Services: o.large, Instances: 10})
+		if err != nil {
+			return facts, err
+		}
+		facts = append(facts, heap)
+	}
+	return facts, nil
+}
+
+func (o *options) wants(group string) bool {
+	return len(o.only) == 0 || slices.Contains(o.only, group)
 }
 
 // check names everything that a measurement needs and that is not there.

@@ -75,7 +75,8 @@ func fill(ctx context.Context, server string, z zone.Zone) error {
 	return group.Wait()
 }
 
-// Echo starts this program as a server that sends every datagram back; in batches if told so.
+// Echo starts this program as a server that sends every datagram back; in batches, with the length of a DNS reply, if told
+// so.
 func Echo(ctx context.Context, place Place, batches bool) (*Server, error) {
 	verb := "echo"
 	if batches {

@@ -17,7 +17,7 @@ const (
 	KnotCookies Subject = "Knot with cookies" // its module for them costs something even without one
 	NSD         Subject = "NSD"
 	Echo        Subject = "Go echo"            // plain ReadFromUDPAddrPort and WriteToUDPAddrPort, no DNS
-	EchoBatches Subject = "Go echo in batches" // recvmmsg and sendmmsg, no DNS
+	EchoBatches Subject = "Go batches"         // recvmmsg and sendmmsg of 343 octets, no DNS
 	Quiet       Subject = "embedded"           // store, server and profiles in one process
 	Changing    Subject = "embedded, changing" // the same under changes
 )
