@@ -22,6 +22,7 @@ func (c *Config) check() error {
 	zone, err := dnssd.ParseZone(c.Rules.Zone)
 	require(err == nil && zone == c.Rules.Zone, "zone.name", c.Rules.Zone, "must be a zone in canonical form")
 	require(c.AnswerTTL > 0, "dns.ttl", c.AnswerTTL, "must be more than 0")
+	require(c.Capacity >= 0, "capacity", c.Capacity, "must not be negative")
 	require(c.Timeout >= 0, "timeout", c.Timeout, "must not be negative")
 	require(c.Drain >= 0, "drain", c.Drain, "must not be negative")
 	for i, p := range c.TrustedProxies {

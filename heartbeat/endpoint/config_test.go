@@ -137,3 +137,19 @@ func TestReady(t *testing.T) {
 		})
 	}
 }
+
+// TestReadyTellsOfTheStore holds that whoever asks why a server is, or is not, ready sees the state of the store's parts.
+func TestReadyTellsOfTheStore(t *testing.T) {
+	live := newStore(t, memstore.Config{})
+	cfg := config(live)
+	cfg.State = func() map[string]string { return map[string]string{"reaper": "off", "bell": "down"} }
+	want := `{"status":"ready","store":{"bell":"down","reaper":"off"}}` + "\n"
+	if got := newAPI(t, cfg).call(t, "GET", "/readyz", ""); got.status != 200 || got.body != want {
+		t.Errorf("ready: status %d: %s, want %s", got.status, got.body, want)
+	}
+	cfg.Store = staleStore{live, store.Lost}
+	got := newAPI(t, cfg).call(t, "GET", "/readyz", "")
+	if detail := got.problem(t).Detail; got.status != 503 || !strings.HasSuffix(detail, "lost, bell down, reaper off") {
+		t.Errorf("lost: status %d: %s", got.status, got.body)
+	}
+}

@@ -69,6 +69,13 @@ type Config struct {
 	Tokens         []Token        // see ParseTokens
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; Forwarded (RFC 7239) is not read
 
+	// State is what /readyz says of the store's parts, such as {"bell": "up"}; nil: nothing. Must be safe for concurrent
+	// use and not wait.
+	State func() map[string]string
+	// Capacity is how many renewals a second this server is good for: from half of that on, heartbeats are asked to come
+	// less often. 0: 10,000 for each processor.
+	Capacity float64
+
 	Metrics http.Handler  // of /metrics; nil: there is no such path
 	Ready   func() error  // besides the store, what /readyz asks; nil: nothing. Must be safe for concurrent use and not wait
 	Timeout time.Duration // of one call; 0: 5 s
@@ -83,6 +90,7 @@ type Server struct {
 	tokens    []Token // none: no authentication
 	handler   http.Handler
 	counters  *counters
+	pacer     *pacer
 	listeners []net.Listener
 	stopping  atomic.Bool
 }
@@ -94,7 +102,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg, log: cfg.Logger, counters: newCounters()}
+	s := &Server{cfg: cfg, log: cfg.Logger, counters: newCounters(), pacer: newPacer(cfg.Capacity)}
 	if cfg.AuthMode != AuthNone {
 		s.tokens = cfg.Tokens
 	}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/dnsreg/dnsreg/heartbeat"
 	"github.com/dnsreg/dnsreg/internal/dnssd"
@@ -30,9 +29,10 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
 		status, result = http.StatusCreated, resultCreated
 	}
 	s.counters.registrations.add(result)
+	s.pacer.add(1)
 	return s.ok(w, status, heartbeat.Registration{
 		ETag:     reg.Instance.ETag(),
-		Lease:    leaseForm(reg.Lease),
+		Lease:    s.leaseForm(reg.Lease),
 		Revision: reg.Revision,
 		Warnings: s.warnings(service, reg),
 		DNS:      s.names(service, &reg.Instance),
@@ -113,15 +113,6 @@ func (s *Server) names(service store.Service, in *store.Instance) heartbeat.Name
 	return heartbeat.Names{
 		Instance: dnssd.InstanceName(s.cfg.Rules.Zone, string(service), in.ID),
 		Target:   dnssd.TargetName(s.cfg.Rules.Zone, string(service), in.Host),
-	}
-}
-
-// leaseForm returns a lease as replies show it, with three heartbeats to each lease.
-func leaseForm(l store.Lease) heartbeat.Lease {
-	return heartbeat.Lease{
-		TTL:            heartbeat.Duration(l.TTL),
-		ExpiresAt:      l.ExpiresAt.UTC(),
-		HeartbeatAfter: heartbeat.Duration((l.TTL / 3).Truncate(time.Millisecond)),
 	}
 }
 

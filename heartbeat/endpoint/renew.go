@@ -23,7 +23,7 @@ func (s *Server) renew(w http.ResponseWriter, r *http.Request, service store.Ser
 	if err := renewed[0].Err; err != nil {
 		return fmt.Errorf("%s %q: %w", service, id, err)
 	}
-	return s.ok(w, http.StatusOK, heartbeat.Renewal{Lease: leaseForm(renewed[0].Lease)})
+	return s.ok(w, http.StatusOK, heartbeat.Renewal{Lease: s.leaseForm(renewed[0].Lease)})
 }
 
 // renewAll answers a batch of heartbeats.
@@ -42,15 +42,15 @@ func (s *Server) renewAll(w http.ResponseWriter, r *http.Request) error {
 	}
 	batch := heartbeat.Batch{Instances: make([]heartbeat.BatchResult, len(renewals))}
 	for i, renewal := range renewals {
-		batch.Instances[i] = batchResult(renewal, renewed[i])
+		batch.Instances[i] = s.batchResult(renewal, renewed[i])
 	}
 	return s.ok(w, http.StatusOK, batch)
 }
 
-func batchResult(renewal store.Renewal, renewed store.Renewed) heartbeat.BatchResult {
+func (s *Server) batchResult(renewal store.Renewal, renewed store.Renewed) heartbeat.BatchResult {
 	result := heartbeat.BatchResult{Service: renewal.Service, ID: renewal.ID, Result: resultOf(renewed.Err)}
 	if renewed.Err == nil {
-		lease := leaseForm(renewed.Lease)
+		lease := s.leaseForm(renewed.Lease)
 		result.Lease = &lease
 	}
 	return result
@@ -67,6 +67,7 @@ func (s *Server) renewEach(r *http.Request, renewals []store.Renewal) ([]store.R
 	if len(renewed) != len(renewals) {
 		return nil, fmt.Errorf("renew: the store returned %d results to %d renewals", len(renewed), len(renewals))
 	}
+	s.pacer.add(len(renewed))
 	for i, result := range renewed {
 		s.counters.heartbeats.add(resultOf(result.Err))
 		if !isItemResult(resultOf(result.Err)) {
