@@ -34,7 +34,19 @@ func (c Config) crossCheck(source func(key string) string) problems {
 		require(ok, "http.listen", address, "must be a loopback address unless auth.tokens is set or auth.mode is none")
 	}
 	c.checkNameServers(require)
+	c.Store.check(require)
 	return p
+}
+
+// check checks that what is set belongs to the store that the URL names.
+func (s Store) check(require func(ok bool, key, value, rule string)) {
+	require(s.SnapshotFile == "" || s.Memory(), "store.snapshot_file", s.SnapshotFile, "must be empty unless store.url is memory:")
+	const unless = "must be empty unless store.url begins with rediss://"
+	require(s.TLSCA == "" || s.TLS(), "store.tls_ca", s.TLSCA, unless)
+	require(s.TLSCert == "" || s.TLS(), "store.tls_cert", s.TLSCert, unless)
+	require(s.TLSKey == "" || s.TLS(), "store.tls_key", s.TLSKey, unless)
+	require(s.TLSCert == "" || s.TLSKey != "", "store.tls_key", "", "must go with store.tls_cert")
+	require(s.TLSKey == "" || s.TLSCert != "", "store.tls_cert", "", "must go with store.tls_key")
 }
 
 // checkNameServers checks that each name server can be found: addresses are ours to give exactly for those in the zone.

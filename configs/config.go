@@ -48,9 +48,27 @@ type NameServer struct {
 
 // Store configures where leases are kept.
 type Store struct {
-	URL          string // "memory:"
+	URL string // "memory:", or of a Redis: see redisstore.Config
+
+	// Of a store in memory.
 	MaxInstances int    // live instances at most
+	SnapshotFile string // path of the file that outlives the process; empty: none
+
+	// Of a Redis.
+	Prefix   string        // of every key
+	Notify   string        // NotifyAuto, NotifyCheck or NotifyOff
+	MaxStale time.Duration // how long is answered without Redis, in whole seconds
+	TLSCA    string        // path of the certificates that sign Redis'; empty: the system's
+	TLSCert  string        // path of the client's certificate; empty: none
+	TLSKey   string        // path of its key
 }
+
+// The values of Store.Notify.
+const (
+	NotifyAuto  = "auto"  // flags that the bell needs are added to Redis' notify-keyspace-events
+	NotifyCheck = "check" // missing ones are reported
+	NotifyOff   = "off"   // changes are seen by polling alone
+)
 
 // HTTP configures the HTTP endpoint.
 type HTTP struct {
@@ -86,11 +104,14 @@ type Log struct {
 // Default returns the configuration of a server that was told nothing: one machine, nothing beyond loopback.
 func Default() Config {
 	return Config{
-		DNS:   DNS{Listen: []string{"127.0.0.1:8053"}, TTL: 5 * time.Second, NegativeTTL: 5 * time.Second},
-		Zone:  Zone{Name: "svc.internal"},
-		Store: Store{URL: "memory:", MaxInstances: 1_000_000},
-		HTTP:  HTTP{Listen: []string{"127.0.0.1:8054"}},
-		Auth:  Auth{Mode: AuthAuto},
-		Log:   Log{Level: slog.LevelInfo, Format: LogText},
+		DNS:  DNS{Listen: []string{"127.0.0.1:8053"}, TTL: 5 * time.Second, NegativeTTL: 5 * time.Second},
+		Zone: Zone{Name: "svc.internal"},
+		Store: Store{
+			URL: memoryURL, MaxInstances: 1_000_000,
+			Prefix: "dnsreg", Notify: NotifyAuto, MaxStale: 10 * time.Minute,
+		},
+		HTTP: HTTP{Listen: []string{"127.0.0.1:8054"}},
+		Auth: Auth{Mode: AuthAuto},
+		Log:  Log{Level: slog.LevelInfo, Format: LogText},
 	}
 }

@@ -14,7 +14,7 @@ type field struct {
 	element   func(*yaml.Node) (string, []fault) // text of an element that is a YAML mapping; nil: none can be
 	set       func(*Config, string) []fault      // leaves the Config alone where there is a fault
 	text      func(*Config) string               // what set takes
-	node      func(*Config) *yaml.Node           // the same for the file
+	node      func(*Config) *yaml.Node           // the same for the printed file, without secrets
 }
 
 // fault is a value, or an element of a list, that breaks a rule. Its at is what follows the key: "[0].name".
@@ -123,5 +123,9 @@ func (k kind[T]) scalar(v T) *yaml.Node {
 	if k.node != nil {
 		return k.node(v)
 	}
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: k.format(v)}
+	text := k.format(v)
+	if k.show != nil {
+		text = k.show(text)
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
 }

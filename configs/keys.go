@@ -3,6 +3,7 @@ package configs
 import (
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -39,7 +40,10 @@ func Keys() []Key {
 }
 
 // fields returns the table: every key with its kind and its place in a Config.
-func fields() []field {
+func fields() []field { return slices.Concat(dnsFields(), storeFields(), accessFields()) }
+
+// dnsFields are what is answered, and where.
+func dnsFields() []field {
 	return []field{
 		list("dns.listen", listenKind(), func(c *Config) *[]string { return &c.DNS.Listen },
 			"addresses of the DNS server, UDP and TCP"),
@@ -55,10 +59,36 @@ func fields() []field {
 			"mail address of whoever runs the zone; none: hostmaster in the zone"),
 		one("zone.strict_names", boolKind(), func(c *Config) *bool { return &c.Zone.StrictNames },
 			"refuse service names over 15 letters (RFC 6335) instead of warning"),
+	}
+}
+
+// storeFields are where leases are kept.
+func storeFields() []field {
+	return []field{
 		one("store.url", storeKind(), func(c *Config) *string { return &c.Store.URL },
-			"where leases are kept").alias("store"),
+			"where leases are kept: memory:, or a Redis as redis://user:password@host:6379/0, rediss:// for TLS").alias("store"),
 		one("store.max_instances", countKind(), func(c *Config) *int { return &c.Store.MaxInstances },
-			"how many instances may live at once"),
+			"memory: how many instances may live at once"),
+		one("store.snapshot_file", pathKind(), func(c *Config) *string { return &c.Store.SnapshotFile },
+			"memory: file that brings the registry back after a restart; none: heartbeats do"),
+		one("store.prefix", textKind("text", func(string) error { return nil }), func(c *Config) *string { return &c.Store.Prefix },
+			"Redis: what every key begins with"),
+		one("store.notify", wordKind(NotifyAuto, NotifyCheck, NotifyOff), func(c *Config) *string { return &c.Store.Notify },
+			"Redis: set missing flags of notify-keyspace-events, only check them, or do without and poll"),
+		one("store.max_stale", ttlKind(), func(c *Config) *time.Duration { return &c.Store.MaxStale },
+			"Redis: how long is answered from memory while it is out of reach; the same on all servers"),
+		one("store.tls_ca", pathKind(), func(c *Config) *string { return &c.Store.TLSCA },
+			"rediss: PEM file of the certificates that sign Redis'; none: the system's"),
+		one("store.tls_cert", pathKind(), func(c *Config) *string { return &c.Store.TLSCert },
+			"rediss: PEM file of the certificate to show to Redis"),
+		one("store.tls_key", pathKind(), func(c *Config) *string { return &c.Store.TLSKey },
+			"rediss: PEM file of that certificate's key"),
+	}
+}
+
+// accessFields are the HTTP endpoint, who may use it, and the log.
+func accessFields() []field {
+	return []field{
 		list("http.listen", listenKind(), func(c *Config) *[]string { return &c.HTTP.Listen },
 			"addresses of the HTTP endpoint"),
 		list("http.trusted_proxies", prefixKind(), func(c *Config) *[]netip.Prefix { return &c.HTTP.TrustedProxies },

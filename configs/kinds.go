@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +22,6 @@ var (
 	errBool    = errors.New("must be true or false")
 	errCount   = errors.New("must be a whole number of 1 or more")
 	errPrefix  = errors.New("must be an IP address or a prefix, such as 10.0.0.0/8")
-	errStore   = errors.New(`must be "memory:"; this version has no other store`)
 	errLevel   = errors.New("must be debug, info, warn or error")
 )
 
@@ -127,28 +125,6 @@ func countKind() kind[int] {
 			return n, nil
 		},
 	}
-}
-
-// storeKind is the URL of a store.
-func storeKind() kind[string] {
-	k := textKind("url", func(s string) error {
-		if s != "memory:" {
-			return errStore
-		}
-		return nil
-	})
-	k.show = redact
-	return k
-}
-
-// redact hides the password of a URL, and all but the scheme of one that does not parse.
-func redact(s string) string {
-	u, err := url.Parse(s)
-	if err != nil || u.User == nil && strings.Contains(s, "@") {
-		scheme, _, _ := strings.Cut(s, ":")
-		return scheme + ":…"
-	}
-	return u.Redacted()
 }
 
 // prefixKind is a range of addresses; a single address is a range of one.

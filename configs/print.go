@@ -7,7 +7,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Print writes the configuration as a YAML file that says the same, with the source of each value behind it.
+// Print writes the configuration as a YAML file that says the same, but for passwords, with the source of each value
+// behind it.
 func (e *Effective) Print(w io.Writer) error {
 	root := &yaml.Node{Kind: yaml.MappingNode}
 	sections := make(map[string]*yaml.Node)

@@ -40,6 +40,13 @@ zone:
 store:
   url: 'memory:' # default
   max_instances: 1000000 # default
+  snapshot_file: "" # default
+  prefix: dnsreg # default
+  notify: auto # default
+  max_stale: 10m0s # default
+  tls_ca: "" # default
+  tls_cert: "" # default
+  tls_key: "" # default
 http:
   listen: # default
     - 127.0.0.1:8054
@@ -84,11 +91,15 @@ func TestExamplesLoad(t *testing.T) {
 	}
 }
 
-func TestProductionExampleShowsEveryKey(t *testing.T) {
-	e := mustLoad(t, "--config", "examples/production.yaml")
+// TestExamplesShowEveryKey holds that each key is set in an example: those of either store, and both stores'.
+func TestExamplesShowEveryKey(t *testing.T) {
+	memory := mustLoad(t, "--config", "examples/production.yaml")
+	redis := mustLoad(t, "--config", "examples/production-redis.yaml")
 	for _, key := range configs.Keys() {
-		if !strings.HasPrefix(e.Source(key.Name), "examples/production.yaml:") {
-			t.Errorf("%s comes from %s", key.Name, e.Source(key.Name))
+		ofMemory, ofRedis := memory.Source(key.Name) != "default", redis.Source(key.Name) != "default"
+		rule, _, _ := strings.Cut(key.Usage, ":")
+		if wantMemory, wantRedis := rule != "Redis" && rule != "rediss", rule != "memory"; ofMemory != wantMemory || ofRedis != wantRedis {
+			t.Errorf("%s is set for memory: %t, for Redis: %t; want %t and %t", key.Name, ofMemory, ofRedis, wantMemory, wantRedis)
 		}
 	}
 }

@@ -17,19 +17,19 @@ import (
 	"github.com/dnsreg/dnsreg/internal/dnssd"
 	"github.com/dnsreg/dnsreg/internal/metrics"
 	"github.com/dnsreg/dnsreg/store"
-	"github.com/dnsreg/dnsreg/store/memstore"
 )
 
 // daemon is a whole server: store, DNS and HTTP. Listen, then Run, each once.
 type daemon struct {
 	zone  string // canonical
+	url   string // of the store, without what is secret
 	log   *slog.Logger
-	store *memstore.Store
+	store *registry
 	dns   *dnsserver.Server
 	http  *endpoint.Server
 }
 
-// newDaemon returns a server that does nothing yet. It reads the token file. Its error names every key that is wrong.
+// newDaemon returns a server that does nothing yet. It reads the token file and those of TLS. Its error names every key that is wrong.
 func newDaemon(cfg configs.Config, log *slog.Logger) (*daemon, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -38,10 +38,9 @@ func newDaemon(cfg configs.Config, log *slog.Logger) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{zone: zone, log: log}
+	d := &daemon{zone: zone, url: cfg.Store.ShownURL(), log: log}
 	rules := store.Rules{Zone: zone, Hosts: hostsOf(zone, cfg.Zone.NameServers), Strict: cfg.Zone.StrictNames}
-	d.store, err = memstore.New(memstore.Config{Rules: rules, MaxInstances: cfg.Store.MaxInstances, Logger: log})
-	if err != nil {
+	if d.store, err = newRegistry(cfg.Store, rules, log); err != nil {
 		return nil, err
 	}
 	if d.dns, err = d.newDNS(cfg); err != nil {
@@ -100,6 +99,8 @@ func (d *daemon) newHTTP(cfg configs.Config, rules store.Rules) (*endpoint.Serve
 	return endpoint.New(endpoint.Config{
 		Store:          d.store,
 		Rules:          rules,
+		Shared:         d.store.shared,
+		State:          d.store.state,
 		AnswerTTL:      cfg.DNS.TTL,
 		Listen:         cfg.HTTP.Listen,
 		AuthMode:       mode,
@@ -133,11 +134,10 @@ func readTokens(path string) ([]endpoint.Token, error) {
 // metrics returns the handler of /metrics, which is part of the endpoint that it reads from.
 func (d *daemon) metrics() (http.Handler, error) {
 	return metrics.Handler(metrics.Sources{
-		Version:   buildVersion(),
-		DNS:       func() dnsserver.Stats { return d.dns.Stats() },
-		HTTP:      func() endpoint.Stats { return d.http.Stats() },
-		Store:     d.store.Stats,
-		Freshness: d.store.Freshness,
+		Version: buildVersion(),
+		DNS:     func() dnsserver.Stats { return d.dns.Stats() },
+		HTTP:    func() endpoint.Stats { return d.http.Stats() },
+		Store:   d.store.figures,
 	})
 }
 
@@ -147,11 +147,16 @@ func (d *daemon) Listen() error {
 		return fmt.Errorf("dns.listen: %w", err)
 	}
 	if err := d.http.Listen(); err != nil {
-		ended, cancel := context.WithCancel(context.Background())
-		cancel()
-		return errors.Join(err, d.dns.Run(ended)) // which closes the sockets
+		return errors.Join(err, closing(d.dns.Run))
 	}
 	return nil
+}
+
+// closing returns the error of a part that runs just to close its sockets.
+func closing(run func(context.Context) error) error {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	return run(ended)
 }
 
 // DNS returns the addresses that DNS listens on, with the ports in place of 0.
@@ -167,14 +172,19 @@ func (d *daemon) URL() string { return d.http.URL() }
 //  3. the store.
 //
 // So whoever was told "registered" is answered for as long as DNS answers at all.
+//
+// A store that is out of reach keeps nothing from starting: it is served as lost until it is found.
 func (d *daemon) Run(ctx context.Context) error {
+	if err := d.store.restore(); err != nil {
+		return errors.Join(err, closing(d.http.Run), closing(d.dns.Run))
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var parts []*part
-	for _, run := range []func(context.Context) error{d.store.Run, d.dns.Run, d.http.Run} {
+	for _, run := range []func(context.Context) error{d.store.run, d.dns.Run, d.http.Run} {
 		parts = append(parts, start(context.WithoutCancel(ctx), run, cancel))
 	}
-	d.log.Info("serving", "zone", d.zone, "dns", d.DNS(), "http", d.URL(), "version", buildVersion())
+	d.log.Info("serving", "zone", d.zone, "dns", d.DNS(), "http", d.URL(), "store", d.url, "version", buildVersion())
 	<-ctx.Done()
 	d.log.Info("stopping")
 	var errs []error

@@ -4,6 +4,7 @@ package metrics
 import (
 	"net/http"
 	"runtime"
+	"slices"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,17 +13,14 @@ import (
 
 	"github.com/dnsreg/dnsreg/dnsserver"
 	"github.com/dnsreg/dnsreg/heartbeat/endpoint"
-	"github.com/dnsreg/dnsreg/store"
-	"github.com/dnsreg/dnsreg/store/memstore"
 )
 
 // Sources are the parts of a server. Each function is called once for each scrape, from any goroutine.
 type Sources struct {
-	Version   string // of the build
-	DNS       func() dnsserver.Stats
-	HTTP      func() endpoint.Stats
-	Store     func() memstore.Stats
-	Freshness func() store.Freshness
+	Version string // of the build
+	DNS     func() dnsserver.Stats
+	HTTP    func() endpoint.Stats
+	Store   func() Store
 }
 
 // Handler returns the handler of /metrics: the figures of the sources, the build's, the Go runtime's and the process's.
@@ -59,10 +57,9 @@ type family struct {
 
 // scrape is the state of all sources at one time.
 type scrape struct {
-	dns       dnsserver.Stats
-	http      endpoint.Stats
-	store     memstore.Stats
-	freshness store.Freshness
+	dns   dnsserver.Stats
+	http  endpoint.Stats
+	store Store
 }
 
 // collector is a prometheus.Collector of the sources.
@@ -72,7 +69,7 @@ type collector struct {
 }
 
 func newCollector(s Sources) *collector {
-	families := append(append(dnsFamilies(), httpFamilies()...), storeFamilies()...)
+	families := slices.Concat(dnsFamilies(), httpFamilies(), storeFamilies(), redisFamilies())
 	return &collector{sources: s, families: append(families, buildFamily(s.Version))}
 }
 
@@ -85,7 +82,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect sends every sample.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	now := scrape{dns: c.sources.DNS(), http: c.sources.HTTP(), store: c.sources.Store(), freshness: c.sources.Freshness()}
+	now := scrape{dns: c.sources.DNS(), http: c.sources.HTTP(), store: c.sources.Store()}
 	for _, f := range c.families {
 		f.read(now, func(value float64, labels ...string) {
 			m, err := prometheus.NewConstMetric(f.desc, f.kind, value, labels...)
@@ -150,23 +147,6 @@ func httpFamilies() []family {
 func emitResults(results map[string]uint64, emit func(float64, ...string)) {
 	for result, n := range results {
 		emit(float64(n), result)
-	}
-}
-
-func storeFamilies() []family {
-	return []family{
-		count("expiries_total", "Leases that ended for want of a heartbeat.", func(s scrape) uint64 { return s.store.Expiries }),
-		count("deregistrations_total", "Instances that were deregistered.", func(s scrape) uint64 { return s.store.Deregistrations }),
-		gauge("instances", "Live instances, draining ones included.", func(s scrape) float64 { return float64(s.store.Instances) }),
-		gauge("services", "Services that have a live instance.", func(s scrape) float64 { return float64(s.store.Services) }),
-		gauge("tombstones", "Deregistered ids that are remembered.", func(s scrape) float64 { return float64(s.store.Tombstones) }),
-		gauge("revision", "Revision of the zone, whose SOA serial it is modulo 2^32.", func(s scrape) float64 { return float64(s.store.Revision) }),
-		gauge("store_synced", "1 if the view is the store's content, 0 if it is older.", func(s scrape) float64 {
-			if s.freshness == store.Synced {
-				return 1
-			}
-			return 0
-		}),
 	}
 }
 
