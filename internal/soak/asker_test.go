@@ -33,7 +33,7 @@ type asker struct {
 func ask(t testing.TB, f *fleet, servers ...*server) []*asker {
 	var askers []*asker
 	for _, s := range servers {
-		a := &asker{server: s, fleet: f, report: t.Errorf, rcodes: make(map[int]int)}
+		a := &asker{server: s, fleet: f, report: atMost(20, t.Errorf), rcodes: make(map[int]int)}
 		askers = append(askers, a)
 		run(t, func(ctx context.Context) error {
 			for ctx.Err() == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/fnv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ type checker struct {
 	healed    time.Time                  // when the last fault ended
 	rolledAt  time.Time                  // when Redis last went back to older data, which may bring back what was gone
 	lateness  figures                    // from the end of a lease to its absence from a view
+	late      int                        // how often the machine was too busy for a heartbeat in time
 	farewells figures                    // from a deregistration to its absence from another server's view
 }
 
@@ -55,7 +57,7 @@ const lookEvery = time.Millisecond
 
 // watch starts a checker of a fleet on servers. It ends with the test.
 func watch(t testing.TB, f *fleet, servers ...*server) *checker {
-	c := &checker{t: t, report: t.Errorf, contents: make(map[store.Revision]content), members: make(map[store.Service][]*member)}
+	c := &checker{t: t, report: atMost(20, t.Errorf), contents: make(map[store.Revision]content), members: make(map[store.Service][]*member)}
 	for _, m := range f.members {
 		c.members[m.service] = append(c.members[m.service], m)
 	}
@@ -64,6 +66,16 @@ func watch(t testing.TB, f *fleet, servers ...*server) *checker {
 	}
 	run(t, c.run)
 	return c
+}
+
+// atMost passes on the first n reports: one fault may break a promise for every member.
+func atMost(n int, report func(string, ...any)) func(string, ...any) {
+	var made atomic.Int64
+	return func(format string, args ...any) {
+		if made.Add(1) <= int64(n) {
+			report(format, args...)
+		}
+	}
 }
 
 // add has the checker watch another server.
@@ -173,16 +185,18 @@ func (c *checker) back(w *watched, m *member) {
 func (c *checker) missing(w *watched, m *member) {
 	now := time.Now()
 	w.gone[m] = true
-	switch p, accepted, tried := m.now(); p {
-	case joining, beating:
+	switch p, accepted, tried := m.now(); {
+	case p <= beating && m.late():
+		c.late++
+	case p <= beating:
 		c.report("%s: %v is missing from the view at revision %d, %v after its last accepted heartbeat and %v after its last attempt",
 			w.name, m, w.view.Revision(), now.Sub(accepted), now.Sub(tried))
-	case silent:
+	case p == silent:
 		if early := m.in.TTL - now.Sub(accepted); early > 0 {
 			c.report("%s: %v is gone %v before the end of its lease", w.name, m, early)
 		}
 		c.lateness.add(now.Sub(accepted.Add(m.in.TTL)))
-	case leaving, left:
+	default:
 		if leftAt := m.leaveTime(); !leftAt.IsZero() {
 			c.farewells.add(now.Sub(leftAt))
 		}
@@ -266,4 +280,10 @@ func (c *checker) settled() bool {
 		}
 	}
 	return true
+}
+
+func (c *checker) lateCount() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.late
 }

@@ -45,6 +45,7 @@ type member struct {
 	etag     string
 	due      time.Time // of the next heartbeat
 	accepted time.Time // when the last accepted heartbeat was sent: the lease lasts at least ttl from then
+	begun    time.Time // when the last attempt began
 	tried    time.Time // when the last attempt ended, which may have renewed the lease whatever it returned
 	leftAt   time.Time // when the deregistration returned
 }
@@ -66,6 +67,8 @@ type fleet struct {
 	members []*member
 	report  func(format string, args ...any) // a broken promise
 
+	rejoins chan struct{} // holds an element for every heartbeat whose result is being taken up
+
 	calls    figures // durations of RenewAll
 	failed   atomic.Int64
 	returned atomic.Int64 // registrations because a lease was gone
@@ -74,7 +77,7 @@ type fleet struct {
 
 // newFleet makes members, perService to a service, at home on the servers in turn.
 func newFleet(t testing.TB, n int, ttl time.Duration, servers ...*server) *fleet {
-	f := &fleet{t: t, report: t.Errorf}
+	f := &fleet{t: t, report: atMost(20, t.Errorf), rejoins: make(chan struct{}, 256)}
 	for i := range n {
 		f.members = append(f.members, newMember(i, ttl, servers[i%len(servers)]))
 	}
@@ -150,6 +153,7 @@ func (f *fleet) register(m *member) error {
 	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 	defer cancel()
 	begin := time.Now()
+	m.attempt(begin)
 	home, _ := m.at()
 	r, err := home.Register(ctx, m.service, m.in)
 	m.mu.Lock()
@@ -203,16 +207,32 @@ func (f *fleet) renew(home *server, due []*member) {
 		_, etag := m.at()
 		batch[i] = store.Renewal{Service: m.service, ID: m.in.ID, ETag: etag}
 	}
+	for _, m := range due {
+		m.attempt(begin)
+	}
 	results, err := home.RenewAll(ctx, batch)
 	f.calls.add(time.Since(begin))
+	var wait sync.WaitGroup
+	defer wait.Wait()
 	for i, m := range due {
 		if err != nil {
 			f.failed.Add(1)
 			m.settle(begin, false)
 			continue
 		}
-		f.settle(m, begin, results[i].Err)
+		f.rejoins <- struct{}{}
+		wait.Go(func() {
+			f.settle(m, begin, results[i].Err)
+			<-f.rejoins
+		})
 	}
+}
+
+// attempt notes that a heartbeat begins, and how long the last one was ago.
+func (m *member) attempt(begin time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.begun = begin
 }
 
 // settle takes up the result of one heartbeat.
@@ -273,6 +293,13 @@ func (m *member) at() (home *server, etag string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.home, m.etag
+}
+
+// late reports whether the fleet, rather than the store, has failed a member: a busy machine kept it from heartbeating.
+func (m *member) late() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return time.Since(m.begun) > m.in.TTL*2/3
 }
 
 // leaveTime returns when the member's deregistration returned, zero before.

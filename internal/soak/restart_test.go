@@ -41,6 +41,9 @@ func (w *world) finish() {
 	w.t.Logf("views agree %v after the scenario; heartbeat calls %v, failed %d; registered again %d", settled,
 		w.calls.take(), w.failed.Load(), w.returned.Load())
 	w.t.Logf("end of lease → gone: %v; deregistered → gone elsewhere: %v", w.check.lateness.take(), w.check.farewells.take())
+	if n := w.check.lateCount(); n > 0 {
+		w.t.Logf("the machine was too busy for the fleet: %d went missing without a heartbeat in time", n)
+	}
 	logAsked(w.t, w.askers)
 }
 

@@ -1,0 +1,175 @@
+package soak_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/dnsreg/dnsreg/internal/redistest"
+	"github.com/dnsreg/dnsreg/store"
+	"github.com/dnsreg/dnsreg/store/redisstore"
+)
+
+// bellLost waits until a server knows that its bell is lost, and returns how long that took.
+func bellLost(t testing.TB, s *server, within time.Duration) time.Duration {
+	t.Helper()
+	return eventually(t, within, s.name+" notices that its bell is lost", func() bool { return s.redis.Stats().Bell == "down" })
+}
+
+// Row 2: Redis hangs for longer than a lease, and nobody is removed when it goes on.
+func TestStoppedRedis(t *testing.T) {
+	t.Parallel()
+	r := redistest.Start(t)
+	w := populate(t, fleetSize(), serve(t, "a", r.URL()), serve(t, "b", r.URL()))
+	dead := w.members[0]
+	w.check.fault()
+	r.Stop()
+	stopped := time.Now()
+	dead.silence()
+	noticed := bellLost(t, w.servers[0], 10*time.Second)
+	pass(t, either(lease()+time.Second, time.Minute)-time.Since(stopped))
+	r.Cont()
+	resumed := time.Now()
+	w.check.heal()
+	synced := max(w.servers[0].awaitSync(t, bound), w.servers[1].awaitSync(t, bound))
+	back := w.awaitRenewed(resumed, beat()+bound)
+	t.Logf("stopped for %v: noticed after %v; synced %v and every heartbeat accepted %v after it went on",
+		resumed.Sub(stopped), noticed, synced, back)
+	w.finish()
+}
+
+// Row 3: Redis is slow, and neither answers nor callers wait for it.
+func TestSlowRedis(t *testing.T) {
+	t.Parallel()
+	r := redistest.Start(t)
+	p := redistest.NewProxy(t, r.Addr())
+	w := populate(t, fleetSize(), serve(t, "a", p.URL()), serve(t, "b", p.URL()))
+	slowest := 1100 * time.Millisecond
+	for _, delay := range []time.Duration{0, 200 * time.Millisecond, time.Second} {
+		w.check.fault()
+		p.Delay(redistest.ToClient, delay)
+		w.calls.take()
+		w.askers[0].took.take()
+		pass(t, either(lease()+time.Second, 2*lease()))
+		calls, answers := w.calls.take(), w.askers[0].took.take()
+		t.Logf("Redis slower by %v: DNS %v; heartbeat calls %v", delay, answers, calls)
+		if calls.at(100) > slowest+scheduling {
+			t.Errorf("a heartbeat call took %v, want at most %v", calls.at(100), slowest)
+		}
+		if answers.at(99) > 100*time.Millisecond {
+			t.Errorf("99 %% of answers within %v: they wait for Redis", answers.at(99))
+		}
+	}
+	heal(t, p)
+	w.check.heal()
+	healed := time.Now()
+	t.Logf("every heartbeat accepted %v after the delay ended", w.awaitRenewed(healed, beat()+bound))
+	w.members[0].silence()
+	w.finish()
+}
+
+// scheduling is what a busy machine with the race detector may add to a call.
+const scheduling = time.Second
+
+func heal(t testing.TB, p *redistest.Proxy) {
+	t.Helper()
+	if err := p.Heal(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Row 4: one server is cut off from Redis. It answers what it knew for as long as it may, then SERVFAIL, and catches up
+// when the network is back.
+func TestPartition(t *testing.T) {
+	t.Parallel()
+	maxStale := either(6*time.Second, time.Minute)
+	r := redistest.Start(t)
+	p := redistest.NewProxy(t, r.Addr())
+	cut := serve(t, "cut", p.URL(), func(c *redisstore.Config) { c.MaxStale, c.StaleAfter = maxStale, 2*time.Second })
+	b := serve(t, "b", r.URL())
+	w := &world{fleet: newFleet(t, fleetSize(), lease(), b), servers: []*server{cut, b}}
+	w.check = watch(t, w.fleet, cut, b)
+	w.start()
+	w.check.await(bound)
+	w.askers = ask(t, w.fleet, cut, b)
+
+	w.check.fault()
+	p.Drop(redistest.Both)
+	begin := time.Now()
+	noticed := bellLost(t, cut, 10*time.Second)
+	w.members[0].silence() // unseen by the server that is cut off
+	eventually(t, bound, "answers are marked stale", func() bool { _, stale := w.askers[0].tally(dns.RcodeSuccess); return stale > 0 })
+	stale := time.Since(begin)
+	if _, err := cut.Deregister(t.Context(), "_s0._tcp", "i1"); err == nil {
+		t.Error("a server that is cut off deregisters")
+	}
+	pass(t, maxStale-time.Second-time.Since(begin))
+	if n, _ := w.askers[0].tally(dns.RcodeServerFailure); n > 0 {
+		t.Errorf("%d SERVFAIL %v after the cut, before %v", n, time.Since(begin), maxStale)
+	}
+	w.askers[0].allowLost()
+	lost := maxStale - time.Second + eventually(t, 5*time.Second, "SERVFAIL", func() bool { n, _ := w.askers[0].tally(dns.RcodeServerFailure); return n > 0 })
+
+	heal(t, p)
+	w.check.heal()
+	synced := cut.awaitSync(t, bound)
+	t.Logf("cut off: noticed after %v, answers marked stale after %v, SERVFAIL after %v (bound %v); synced %v after the network was back",
+		noticed, stale, lost, maxStale, synced)
+	w.finish()
+}
+
+// Calls of a store that cannot reach Redis end within 1.1 s, whether it is refused, hung or swallowed.
+func TestCallsAreBounded(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		fault func(*redistest.Server, *redistest.Proxy)
+	}{
+		{"refused", func(_ *redistest.Server, p *redistest.Proxy) { p.Refuse(); p.Reset() }},
+		{"reset", func(_ *redistest.Server, p *redistest.Proxy) { p.Cut(redistest.ToClient, 3); p.Reset(); p.Refuse() }},
+		{"swallowed", func(_ *redistest.Server, p *redistest.Proxy) { p.Drop(redistest.Both) }},
+		{"hung", func(r *redistest.Server, _ *redistest.Proxy) { r.Stop() }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := redistest.Start(t)
+			p := redistest.NewProxy(t, r.Addr())
+			s := serve(t, "a", p.URL())
+			m := newMember(1, time.Minute, s)
+			if _, err := s.Register(t.Context(), m.service, m.in); err != nil {
+				t.Fatal(err)
+			}
+			tt.fault(r, p)
+			for end := time.Now().Add(either(4*time.Second, time.Minute)); time.Now().Before(end); {
+				boundedCalls(t, s, m)
+			}
+			if s.View().Instances() != 1 {
+				t.Error("the view is lost with Redis")
+			}
+		})
+	}
+}
+
+// boundedCalls makes one call of each kind, which all fail, none after more than 1.1 s.
+func boundedCalls(t testing.TB, s *server, m *member) {
+	t.Helper()
+	other := m.in
+	other.Port++
+	for what, call := range map[string]func(context.Context) error{
+		"register": func(ctx context.Context) error { _, err := s.Register(ctx, m.service, other); return err },
+		"renew": func(ctx context.Context) error {
+			_, err := s.RenewAll(ctx, []store.Renewal{{Service: m.service, ID: m.in.ID}})
+			return err
+		},
+		"deregister": func(ctx context.Context) error { _, err := s.Deregister(ctx, m.service, m.in.ID); return err },
+	} {
+		begin := time.Now()
+		err := call(t.Context())
+		if took := time.Since(begin); err == nil || took > 1100*time.Millisecond+scheduling/2 {
+			t.Errorf("%s: %v after %v, want an error within 1.1 s", what, err, took)
+		}
+	}
+}
