@@ -11,7 +11,7 @@ import (
 
 // What tests need of the parts.
 var (
-	DecodeRecord  = decodeRecord
+	DecodeRecord  = store.ParseCanonical
 	DecodeOverlay = decodeOverlay
 	OverlayText   = overlayText
 	ParseLease    = parseLease

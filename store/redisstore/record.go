@@ -1,10 +1,7 @@
 package redisstore
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -13,152 +10,13 @@ import (
 	"github.com/dnsreg/dnsreg/store"
 )
 
-var errRecord = errors.New("not a record in canonical form")
-
-// decodeRecord is the inverse of [store.Instance.Canonical] and takes nothing else: whatever it accepts has just these
-// bytes as its canonical form. Texts without escapes share the record's memory.
-func decodeRecord(record string) (store.Instance, error) {
-	p := parser{rest: record}
-	in := store.Instance{
-		ID:        textAfter(&p, `{"v":1,"id":`),
-		Host:      textAfter(&p, `,"host":`),
-		Addresses: listAfter(&p, `,"addresses":`, (*parser).address),
-		Port:      uint16(p.numberAfter(`,"port":`, 1<<16-1)),
-		Priority:  uint16(p.numberAfter(`,"priority":`, 1<<16-1)),
-		Weight:    uint16(p.numberAfter(`,"weight":`, 1<<16-1)),
-		TXT:       listAfter(&p, `,"txt":`, (*parser).text),
-		Subtypes:  listAfter(&p, `,"subtypes":`, (*parser).text),
-		TTL:       time.Duration(p.numberAfter(`,"ttl_ms":`, uint64(store.MaxTTL.Milliseconds()))) * time.Millisecond,
-	}
-	p.expect("}")
-	if p.failed || p.rest != "" || in.ID == "" || in.Port == 0 || in.TTL < store.MinTTL {
-		return store.Instance{}, fmt.Errorf("%w: %.200q", errRecord, record)
-	}
-	if in.Host == in.ID {
-		in.Host = in.ID // one text for both
-	}
-	return in, nil
-}
-
 // decodeStored decodes a record that is stored under a key, which has to be that of the record's id.
 func decodeStored(key, record string) (store.Instance, error) {
-	in, err := decodeRecord(record)
+	in, err := store.ParseCanonical(record)
 	if err == nil && in.Key() != key {
 		err = fmt.Errorf("the record of %q is stored as %q", in.ID, key)
 	}
 	return in, err
-}
-
-// parser reads canonical JSON off the front of rest. Once it has failed it stays so.
-type parser struct {
-	rest   string
-	failed bool
-}
-
-func (p *parser) expect(literal string) {
-	rest, ok := strings.CutPrefix(p.rest, literal)
-	if !ok {
-		p.failed = true
-		return
-	}
-	p.rest = rest
-}
-
-func textAfter(p *parser, literal string) string {
-	p.expect(literal)
-	return p.text()
-}
-
-// listAfter reads an array, nil where it is empty.
-func listAfter[T any](p *parser, literal string, element func(*parser) T) []T {
-	p.expect(literal)
-	p.expect("[")
-	if strings.HasPrefix(p.rest, "]") {
-		p.expect("]")
-		return nil
-	}
-	list := make([]T, 0, p.elements())
-	for !p.failed {
-		list = append(list, element(p))
-		if strings.HasPrefix(p.rest, "]") {
-			p.expect("]")
-			return list
-		}
-		p.expect(",")
-	}
-	return nil
-}
-
-// elements guesses how many elements the array has that has just begun, by the commas up to its end.
-func (p *parser) elements() int {
-	end := strings.IndexByte(p.rest, ']')
-	return 1 + strings.Count(p.rest[:max(end, 0)], `","`)
-}
-
-func (p *parser) address() netip.Addr {
-	text := p.text()
-	address, err := netip.ParseAddr(text)
-	if err != nil || address.String() != text {
-		p.failed = true
-	}
-	return address
-}
-
-// numberAfter reads a number without sign or leading zeros.
-func (p *parser) numberAfter(literal string, limit uint64) uint64 {
-	p.expect(literal)
-	end := 0
-	for end < len(p.rest) && p.rest[end] >= '0' && p.rest[end] <= '9' {
-		end++
-	}
-	n, err := strconv.ParseUint(p.rest[:end], 10, 64)
-	if err != nil || n > limit || end > 1 && p.rest[0] == '0' {
-		p.failed = true
-	}
-	p.rest = p.rest[end:]
-	return n
-}
-
-// text reads a string.
-func (p *parser) text() string {
-	p.expect(`"`)
-	for i := 0; i < len(p.rest) && !p.failed; i++ {
-		switch c := p.rest[i]; {
-		case c == '"':
-			s := p.rest[:i]
-			p.rest = p.rest[i+1:]
-			return s
-		case c == '\\' || c < 0x20 || c > 0x7e || c == '<' || c == '>' || c == '&':
-			return p.escaped()
-		}
-	}
-	p.failed = true
-	return ""
-}
-
-// escaped reads the rest of a string that has characters which encoding/json may write in more than one way, and holds
-// it to the one that it chooses.
-func (p *parser) escaped() string {
-	end := 0
-	for end < len(p.rest) && p.rest[end] != '"' {
-		if p.rest[end] == '\\' {
-			end++
-		}
-		end++
-	}
-	if end >= len(p.rest) {
-		p.failed = true
-		return ""
-	}
-	literal := `"` + p.rest[:end+1]
-	var s string
-	err := json.Unmarshal([]byte(literal), &s)
-	again, _ := json.Marshal(s) // a string always encodes
-	if err != nil || string(again) != literal {
-		p.failed = true
-	}
-	p.rest = p.rest[end+1:]
-	return s
 }
 
 // leaseText is what a lease's key holds: the ttl in milliseconds and the content's hash.
