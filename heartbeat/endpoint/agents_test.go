@@ -62,8 +62,8 @@ func (k *killable) answered(n int) int {
 // TestAgentsThroughRestart has three Agents of their own through a server that is killed and comes back empty, at once and
 // after a while: within one heartbeat interval after it listens all three are answered, without help.
 func TestAgentsThroughRestart(t *testing.T) {
-	const agents, ttl = 3, 6 * time.Second
-	for _, outage := range []time.Duration{0, ttl / 2} {
+	const agents, ttl = 3, 15 * time.Second // a tenth of its interval is what a slow machine may take
+	for _, outage := range []time.Duration{0, 2 * time.Second} {
 		t.Run(outage.String(), func(t *testing.T) {
 			t.Parallel()
 			first := newKillable(t, "127.0.0.1:0")
@@ -124,7 +124,7 @@ func TestAgentOverServer(t *testing.T) {
 	for i := range entries {
 		entries[i] = heartbeat.Entry{Service: "web", Instance: store.Instance{ID: fmt.Sprint(i), Port: 80, Weight: 1, TTL: 3 * time.Second}}
 	}
-	agent, err := heartbeat.NewAgent(heartbeat.AgentConfig{Client: client, Entries: entries})
+	agent, err := heartbeat.NewAgent(heartbeat.AgentConfig{Client: client, Entries: entries, Leave: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

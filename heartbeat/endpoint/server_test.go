@@ -19,7 +19,7 @@ import (
 )
 
 // patience bounds every wait that should be short.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // within polls ok until it holds.
 func within(t testing.TB, limit time.Duration, what string, ok func() bool) {
