@@ -135,8 +135,12 @@ func (b *bell) listen(ctx context.Context, s *Store) error {
 	if err != nil {
 		return fmt.Errorf("find the master: %w", err)
 	}
-	if err := s.ensureFlags(dial, node); err != nil {
-		b.note(s, err)
+	switch err := s.ensureFlags(dial, node); {
+	case err == nil:
+	case fromRedis(err), errors.Is(err, errFlags):
+		b.note(s, err) // flags or not, it is worth while to listen
+	default:
+		return err
 	}
 	sub := node.Subscribe(ctx)
 	defer sub.Close()
@@ -158,6 +162,10 @@ func (b *bell) listen(ctx context.Context, s *Store) error {
 func (b *bell) receive(ctx context.Context, s *Store, sub *redis.PubSub) error {
 	for {
 		message, err := sub.Receive(ctx)
+		if denied(err) { // to listen to the log, or to leases: the rest goes on
+			b.note(s, err)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("receive: %w", err)
 		}

@@ -156,6 +156,7 @@ func (m *mirror) note(ctx context.Context, err error) {
 	}
 	trouble := ""
 	if err != nil {
+		m.store.stats.troubles.Add(1)
 		m.disconnect()
 		trouble = kindOf(err)
 	}

@@ -2,11 +2,14 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
+
+var errFlags = errors.New("redis does not ring the bell")
 
 const flagsKey = "notify-keyspace-events"
 
@@ -22,7 +25,7 @@ func (s *Store) ensureFlags(ctx context.Context, node *redis.Client) error {
 		return nil
 	}
 	if s.config.Notify == NotifyCheck {
-		return fmt.Errorf("%s lacks %s", flagsKey, missing)
+		return fmt.Errorf("%w: %s lacks %s", errFlags, flagsKey, missing)
 	}
 	if err := node.ConfigSet(ctx, flagsKey, set[flagsKey]+missing).Err(); err != nil {
 		return fmt.Errorf("add %s to %s: %w", missing, flagsKey, err)

@@ -85,15 +85,15 @@ func (r *reaper) pause(s *Store) time.Duration {
 // tick tells Redis that leases are watched, and learns whether by this server.
 func (r *reaper) tick(ctx context.Context, s *Store) {
 	r.ticks = s.now()
-	epoch := s.current.Load().epoch
-	if epoch == "" || s.Freshness() != store.Synced {
+	current := s.current.Load()
+	if current.epoch == "" || s.Freshness() != store.Synced {
 		r.stand(s, false)
 		return
 	}
 	ctx, cancel := call(ctx)
 	defer cancel()
 	reply, err := s.scripts.tick.run(ctx, s.redis, []string{s.keys.meta, s.keys.reaper},
-		epoch, s.id, millis(reaperTerm), millis(reaperGap))
+		current.epoch, uint64(current.applied), s.id, millis(reaperTerm), millis(reaperGap))
 	if denied(err) {
 		s.readOnly.Store(true)
 	}
@@ -226,7 +226,7 @@ func (r *reaper) clamp(ctx context.Context, s *Store, c candidate) {
 
 // remove has the records of ended leases removed, but for those that are held.
 func (r *reaper) remove(ctx context.Context, s *Store, ended []candidate) {
-	keys, args := []string{s.keys.meta, s.keys.log}, []any{r.epoch, millis(reaperGap)}
+	keys, args := []string{s.keys.meta, s.keys.log}, []any{r.epoch, uint64(s.current.Load().applied), millis(reaperGap)}
 	for _, c := range ended {
 		n := c.name()
 		keys = append(keys, s.keys.rec(n.service), s.keys.ops(n.service), s.keys.lease(n))

@@ -55,22 +55,22 @@ func (l *lab) rev() int {
 func (l *lab) register(in store.Instance) string {
 	return l.run("register",
 		[]string{l.Meta(), l.ChangeLog(), l.Rec(web), l.Lease(web, in.ID), l.Tomb(web, in.ID), l.Rec(web.Sibling())},
-		"e", string(web), in.Key(), in.Canonical(), in.TTL.Milliseconds(), redisstore.LeaseText(in.TTL, in.ETag()), 1, string(web.Sibling()), 39)
+		"e", 1, string(web), in.Key(), in.Canonical(), in.TTL.Milliseconds(), redisstore.LeaseText(in.TTL, in.ETag()), 1, string(web.Sibling()), 39)
 }
 
 func (l *lab) deregister(id string) string {
 	return l.run("deregister",
 		[]string{l.Meta(), l.ChangeLog(), l.Rec(web), l.Ops(web), l.Lease(web, id), l.Tomb(web, id)},
-		"e", string(web), id, 60_000, 120_000)
+		"e", 1, string(web), id, 60_000, 120_000)
 }
 
 func (l *lab) overlay(id, state, weight string) string {
 	return l.run("overlay", []string{l.Meta(), l.ChangeLog(), l.Rec(web), l.Ops(web), l.Rec(web.Sibling())},
-		"e", string(web), id, state, weight, 1, string(web.Sibling()), 39)
+		"e", 1, string(web), id, state, weight, 1, string(web.Sibling()), 39)
 }
 
 func (l *lab) remove(ids ...string) string {
-	keys, args := []string{l.Meta(), l.ChangeLog()}, []any{"e", 2000}
+	keys, args := []string{l.Meta(), l.ChangeLog()}, []any{"e", 1, 2000}
 	for _, id := range ids {
 		keys = append(keys, l.Rec(web), l.Ops(web), l.Lease(web, id))
 		args = append(args, string(web), id)
@@ -84,7 +84,7 @@ func (l *lab) restore(in store.Instance, overlay, restored string) string {
 }
 
 func (l *lab) tick(caller string) string {
-	return l.run("tick", []string{l.Meta(), l.Reaper()}, "e", caller, 1000, 2000)
+	return l.run("tick", []string{l.Meta(), l.Reaper()}, "e", 1, caller, 1000, 2000)
 }
 
 // unhold ends the hold that every epoch begins with, and says that leases were watched all along.
@@ -103,7 +103,21 @@ func TestScriptsRefuseAnotherEpoch(t *testing.T) {
 		"join": 1, "register": 6, "renew": 3, "deregister": 6, "overlay": 5, "tick": 2, "remove": 5, "clamp": 2, "trim": 3, "restore": 5,
 	} {
 		all := append([]string{l.Meta(), l.ChangeLog()}, slices.Repeat([]string{"{lab}"}, 6)...)
-		if got := l.run(script, all[:keys], "other", "x", "x", "x", 1, "x", 1, "x", 1); got != "[NOEPOCH]" {
+		if got := l.run(script, all[:keys], "other", 1, "x", "x", 1, "x", 1, "x", 1); got != "[NOEPOCH]" {
+			t.Errorf("%s: %s", script, got)
+		}
+	}
+	l.expect(fmt.Sprint(l.server.Do("HGETALL", l.Meta()), l.server.Do("KEYS", "*")), before)
+}
+
+// TestScriptsRefuseALesserRevision: a caller that has seen more than Redis has must not write before it knows why.
+func TestScriptsRefuseALesserRevision(t *testing.T) {
+	l := newLab(t)
+	l.register(instance("a"))
+	before := fmt.Sprint(l.server.Do("HGETALL", l.Meta()), l.server.Do("KEYS", "*"))
+	for script, keys := range map[string]int{"register": 6, "deregister": 6, "overlay": 5, "tick": 2, "remove": 5} {
+		all := append([]string{l.Meta(), l.ChangeLog()}, slices.Repeat([]string{"{lab}"}, 6)...)
+		if got := l.run(script, all[:keys], "e", l.rev()+1, "x", "x", "x", 1, "x", 1, "x", 1); got != "[NOEPOCH]" {
 			t.Errorf("%s: %s", script, got)
 		}
 	}

@@ -9,10 +9,10 @@ import (
 
 // counters are what the parts of a store count.
 type counters struct {
-	registrations, renewals, deregistrations, failures atomic.Uint64
-	polls, bells, missed, loads, compares, recoveries  atomic.Uint64
-	reaps, expiries, clamps, broken                    atomic.Uint64
-	visible                                            atomic.Int64 // ns from the last bell to the view
+	registrations, renewals, deregistrations, failures          atomic.Uint64
+	polls, troubles, bells, missed, loads, compares, recoveries atomic.Uint64
+	reaps, expiries, clamps, broken                             atomic.Uint64
+	visible                                                     atomic.Int64 // ns from the last bell to the view
 }
 
 // Stats is what a page of metrics shows of a store. Counters count since New.
@@ -38,6 +38,7 @@ type Stats struct {
 	Missed     uint64        // times that the poll found what no bell had told
 	Visible    time.Duration // from the last bell to the view that shows the change
 	Polls      uint64
+	Troubles   uint64 // looks at Redis that failed
 	Loads      uint64 // of the whole zone
 	Compares   uint64 // of the whole log
 	Recoveries uint64
@@ -75,6 +76,7 @@ func (s *Store) Stats() Stats {
 		Missed:          c.missed.Load(),
 		Visible:         time.Duration(c.visible.Load()),
 		Polls:           c.polls.Load(),
+		Troubles:        c.troubles.Load(),
 		Loads:           c.loads.Load(),
 		Compares:        c.compares.Load(),
 		Recoveries:      c.recoveries.Load(),

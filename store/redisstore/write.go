@@ -17,18 +17,21 @@ type written struct {
 func (w written) status() string           { return text(w.reply, 0) }
 func (w written) revision() store.Revision { return store.Revision(number(w.reply, 1)) }
 
-// write runs a script with the epoch in force before args, and again once a new one is known where Redis has another.
+// write runs a script with the epoch in force and the revision that was seen before args, and again once a new epoch is
+// known where Redis has another, or a revision that is less: it has lost something, and is not to be written to before
+// that is known.
 // Every error is an [store.ErrUnavailable] that says what was tried, or that of the caller's context.
 func (s *Store) write(ctx context.Context, what string, script *script, keys []string, args ...any) (written, error) {
 	bounded, cancel := call(ctx)
 	defer cancel()
 	var refused string
 	for {
+		known := s.current.Load().applied
 		epoch, err := s.epoch(bounded, refused)
 		if err != nil {
 			return written{}, s.unavailable(ctx, what, err)
 		}
-		reply, err := script.run(bounded, s.redis, keys, append([]any{epoch}, args...)...)
+		reply, err := script.run(bounded, s.redis, keys, append([]any{epoch, uint64(known)}, args...)...)
 		if err != nil {
 			return written{}, s.unavailable(ctx, what, err)
 		}

@@ -2,16 +2,16 @@
 -- TICK makes the caller the reaper, or leaves whoever is in place, and notes that leases are watched. Where they were
 -- not for a while, or the clock was set, nothing is removed until every holder had one whole ttl to come back.
 -- KEYS meta reaper
--- ARGV epoch caller term-ms gap-ms
+-- ARGV epoch known-rev caller term-ms gap-ms
 -- Returns OK to the reaper, BUSY to others.
-local meta = redis.call('HMGET', KEYS[1], 'epoch', 'tick')
-if meta[1] ~= ARGV[1] then return {'NOEPOCH'} end
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'tick', 'rev')
+if meta[1] ~= ARGV[1] or tonumber(meta[3]) < tonumber(ARGV[2]) then return {'NOEPOCH'} end
 local holder = redis.call('GET', KEYS[2])
-if holder and holder ~= ARGV[2] then return {'BUSY'} end
-redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+if holder and holder ~= ARGV[3] then return {'BUSY'} end
+redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local gap = now - tonumber(meta[2] or '0')
-if gap < 0 or gap > tonumber(ARGV[4]) then redis.call('HSET', KEYS[1], 'hold_since', now) end
+if gap < 0 or gap > tonumber(ARGV[5]) then redis.call('HSET', KEYS[1], 'hold_since', now) end
 redis.call('HSET', KEYS[1], 'tick', now)
 return {'OK'}
