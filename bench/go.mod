@@ -7,7 +7,9 @@ replace github.com/dnsreg/dnsreg => ../
 require (
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/dnsreg/dnsreg v0.0.0
+	github.com/google/go-cmp v0.7.0
 	github.com/miekg/dns v1.1.73
+	go.uber.org/goleak v1.3.0
 	golang.org/x/sync v0.24.0
 	golang.org/x/sys v0.49.0
 	gonum.org/v1/plot v0.17.0

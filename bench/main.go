@@ -74,6 +74,10 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
+	if flags.NArg() > 0 || o.runs < 0 {
+		fmt.Fprintf(stderr, "bench: -runs %d, arguments %q: neither less than 0 rounds nor arguments make sense\n", o.runs, flags.Args())
+		return nil, flag.ErrHelp
+	}
 	o.each, o.large = 2*time.Second, largeZone
 	if quick {
 		o.each, o.large = 500*time.Millisecond, largeZone/10

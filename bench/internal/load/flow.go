@@ -113,6 +113,7 @@ func (f *flow) take(head []byte, length int, now time.Duration) {
 		f.result.Bad++
 		return
 	}
+	f.result.Octets += uint64(length)
 	if f.due[id] == 0 {
 		f.result.Late++
 		return
@@ -123,7 +124,6 @@ func (f *flow) take(head []byte, length int, now time.Duration) {
 	f.due[id] = 0
 	f.waiting--
 	f.result.Answered++
-	f.result.Octets += uint64(length)
 	if !f.Mix.Echo && head[2]&0x02 != 0 {
 		f.result.Truncated++
 	}

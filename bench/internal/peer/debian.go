@@ -34,12 +34,15 @@ func Missing() []string {
 
 // Knot starts Knot DNS with a zone. With cookies it has its module for them, which costs a little even without one.
 func Knot(ctx context.Context, place Place, z zone.Zone, cookies bool) (*Server, error) {
-	return debian(ctx, place, z, "knotd", func(port uint16) string {
-		template, module := "template:\n  - id: default\n", ""
-		if cookies {
-			module = "    global-module: mod-cookies\n"
-		}
-		return fmt.Sprintf(`server:
+	return debian{"knotd", func(port uint16) string { return knotConf(place, port, cookies) }, nil}.start(ctx, place, z)
+}
+
+func knotConf(place Place, port uint16, cookies bool) string {
+	module := ""
+	if cookies {
+		module = "    global-module: mod-cookies\n"
+	}
+	return fmt.Sprintf(`server:
     rundir: %[1]q
     listen: 127.0.0.1@%[2]d
     udp-workers: %[3]d
@@ -50,21 +53,25 @@ log:
     any: warning
 database:
     storage: %[1]q
-%[4]s    storage: %[1]q
+template:
+  - id: default
+    storage: %[1]q
     journal-content: none
-%[5]szone:
-  - domain: %[6]s
+%[4]szone:
+  - domain: %[5]s
     file: zone
-`, place.Dir, port, len(place.Cores), template, module, zone.Name)
-	})
+`, place.Dir, port, len(place.Cores), module, zone.Name)
 }
 
 // NSD starts NSD with a zone. It answers cookies, whose mere readiness costs nothing, and limits no rates. Its
 // replies have an authority section, which those of the others have not: without it, it leaves out the addresses of SRV
 // targets too, and a reply would lack what clients need.
 func NSD(ctx context.Context, place Place, z zone.Zone) (*Server, error) {
-	return debian(ctx, place, z, "nsd", func(port uint16) string {
-		return fmt.Sprintf(`server:
+	return debian{"nsd", func(port uint16) string { return nsdConf(place, port) }, []string{"-d"}}.start(ctx, place, z)
+}
+
+func nsdConf(place Place, port uint16) string {
+	return fmt.Sprintf(`server:
     ip-address: 127.0.0.1
     port: %[2]d
     server-count: %[3]d
@@ -86,11 +93,17 @@ zone:
     name: %[6]s
     zonefile: zone
 `, place.Dir, port, len(place.Cores), filepath.Join(place.Dir, "xfrd"), filepath.Join(place.Dir, "zonelist"), zone.Name)
-	}, "-d")
 }
 
-// debian starts a server of Debian's with a configuration file and the zone in a file.
-func debian(ctx context.Context, place Place, z zone.Zone, name string, conf func(port uint16) string, args ...string) (*Server, error) {
+// debian is a server of Debian's.
+type debian struct {
+	name string
+	conf func(port uint16) string
+	args []string // besides the path of the configuration file
+}
+
+// start starts it with the zone in a file.
+func (d debian) start(ctx context.Context, place Place, z zone.Zone) (*Server, error) {
 	addr, err := freePort()
 	if err != nil {
 		return nil, err
@@ -99,14 +112,14 @@ func debian(ctx context.Context, place Place, z zone.Zone, name string, conf fun
 		return nil, err
 	}
 	path := filepath.Join(place.Dir, "conf")
-	if err := os.WriteFile(path, []byte(conf(addr.Port())), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(d.conf(addr.Port())), 0o600); err != nil {
 		return nil, err
 	}
-	s, err := start(place, addr, name, append(args, "-c", path)...)
+	s, err := start(place, addr, d.name, append(d.args, "-c", path)...)
 	if err != nil {
 		return nil, err
 	}
-	s.Version = version(name)
+	s.Version = version(d.name)
 	return s, s.ready(ctx, s.apex)
 }
 

@@ -63,16 +63,24 @@ func fill(ctx context.Context, server string, z zone.Zone) error {
 	for caller := range callers {
 		group.Go(func() error {
 			for i := caller; i < z.Services; i += callers {
-				for j := range z.Instances {
-					if _, err := client.Register(ctx, z.Service(i), z.Instance(i, j)); err != nil {
-						return fmt.Errorf("register %s %d: %w", z.Service(i), j, err)
-					}
+				if err := register(ctx, client, z, i); err != nil {
+					return err
 				}
 			}
 			return nil
 		})
 	}
 	return group.Wait()
+}
+
+// register registers the instances of one service.
+func register(ctx context.Context, client *heartbeat.Client, z zone.Zone, i int) error {
+	for j := range z.Instances {
+		if _, err := client.Register(ctx, z.Service(i), z.Instance(i, j)); err != nil {
+			return fmt.Errorf("register %s %d: %w", z.Service(i), j, err)
+		}
+	}
+	return nil
 }
 
 // Echo starts this program as a server that sends every datagram back; in batches, with the length of a DNS reply, if told

@@ -32,12 +32,12 @@ func read(tree proc.Tree) (reading, error) {
 func figures(result load.Result, before, after reading) Sample {
 	cpu := after.cpu - before.cpu
 	user, system := after.user-before.user, after.system-before.system
-	answered := float64(result.Answered)
+	replies := float64(result.Answered + result.Late) // a late one has cost as much
 	s := Sample{
-		CPU:     float64(cpu.Nanoseconds()) / 1e3 / answered,
+		CPU:     float64(cpu.Nanoseconds()) / 1e3 / replies,
 		Used:    cpu.Seconds() / after.at.Sub(before.at).Seconds(),
 		QPS:     result.QPS(),
-		Octets:  float64(result.Octets) / answered,
+		Octets:  float64(result.Octets) / replies,
 		Foreign: max(0, float64(after.busy-before.busy-cpu)/float64(after.at.Sub(before.at))),
 	}
 	if user+system > 0 {

@@ -187,8 +187,8 @@ func (t *trial) sample(ctx context.Context, d time.Duration) (Sample, error) {
 	if err != nil {
 		return Sample{}, err
 	}
-	if result.Answered == 0 || result.Bad > result.Answered/1000 {
-		return Sample{}, fmt.Errorf("of %d replies %d are not as expected", result.Answered+result.Bad, result.Bad)
+	if good := result.Answered + result.Late; good == 0 || result.Bad > good/1000 {
+		return Sample{}, fmt.Errorf("of %d queries %d got the reply expected, %d another", result.Sent, good, result.Bad)
 	}
 	s := figures(result, before, after)
 	if t.Scenario.Cores > 1 {

@@ -1,0 +1,10 @@
+package main
+
+// What the tests call.
+var (
+	Run      = run
+	Model    = model
+	Virtual  = virtual
+	Machine  = machine
+	Versions = versions
+)

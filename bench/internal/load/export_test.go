@@ -1,0 +1,4 @@
+package load
+
+// ParseDnsperf reads dnsperf's statistics.
+var ParseDnsperf = parseDnsperf
