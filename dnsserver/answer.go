@@ -1,6 +1,9 @@
 package dnsserver
 
 import (
+	"net/netip"
+	"time"
+
 	"github.com/miekg/dns"
 
 	"github.com/dnsreg/dnsreg/store"
@@ -24,18 +27,52 @@ func (t Transport) String() string {
 	return "tcp"
 }
 
-// Answer appends the reply to msg to buf and returns the extended buffer, or buf as it is where the message deserves
-// no reply. It is a function of its arguments and the source's current view: it needs no socket, never waits and may be
-// called from any number of goroutines. It keeps neither slice.
+// Client is who a query comes from.
+type Client struct {
+	Addr      netip.Addr // in its own form, not mapped into IPv6; the zero Addr is not known, and gets no cookie
+	Transport Transport
+	Idle      time.Duration // how long its connection may be idle from now on; TCP only
+}
+
+// Answer is AnswerTo for a client whose address is not known.
 func (s *Server) Answer(msg, buf []byte, transport Transport) []byte {
-	var q query
-	if !q.parse(msg) {
-		s.stats.dropped.Add(1)
+	return s.AnswerTo(Client{Transport: transport, Idle: s.idleTimeout}, msg, buf)
+}
+
+// AnswerTo appends the reply to msg to buf and returns the extended buffer, or buf as it is where the message deserves
+// no reply. It is a function of its arguments, the source's current view and, for cookies, the time: it needs no socket,
+// never waits and may be called from any number of goroutines. It keeps neither slice.
+func (s *Server) AnswerTo(from Client, msg, buf []byte) []byte {
+	q := query{from: from}
+	if !s.read(&q, msg) {
 		return buf
 	}
-	r := s.begin(&q, buf, transport)
-	s.respond(&q, &r)
-	s.stats.count(transport, &r)
+	return s.reply(&q, buf)
+}
+
+// read reads msg into q and reports whether it deserves a reply. Every query of every transport passes here.
+func (s *Server) read(q *query, msg []byte) bool {
+	if !q.parse(msg) {
+		s.stats.dropped.Add(1)
+		return false
+	}
+	s.cookies.take(q)
+	return true
+}
+
+// reply appends the reply to a query that was read.
+func (s *Server) reply(q *query, buf []byte) []byte {
+	r := s.begin(q, buf)
+	s.respond(q, &r)
+	s.stats.count(&r)
+	return r.finish()
+}
+
+// slipped appends a reply that says no more than to ask over TCP, and is no longer than the query but for a cookie.
+func (s *Server) slipped(q *query, buf []byte) []byte {
+	q.nsid = false
+	r := s.begin(q, buf)
+	r.truncate()
 	return r.finish()
 }
 
@@ -48,6 +85,9 @@ func (s *Server) respond(q *query, r *reply) {
 		r.rcode = dns.RcodeFormatError
 	case q.version > 0:
 		r.rcode = dns.RcodeBadVers
+	case q.question == 0:
+		r.cookieOnly(q)
+	case s.chaos.answer(q, r):
 	case q.qclass != dns.ClassINET || !s.zone.contains(q):
 		r.rcode = dns.RcodeRefused
 		r.extended(dns.ExtendedErrorCodeNotAuthoritative, "")
@@ -56,6 +96,16 @@ func (s *Server) respond(q *query, r *reply) {
 		r.extended(dns.ExtendedErrorCodeProhibited, "")
 	default:
 		s.authoritative(q, r)
+	}
+}
+
+// cookieOnly answers a query without a question, by which a client gets or confirms a cookie (RFC 7873 section 5.4).
+func (r *reply) cookieOnly(q *query) {
+	switch {
+	case !q.hasCookie:
+		r.rcode = dns.RcodeFormatError
+	case len(q.cookie) > clientCookieLen && !q.proven:
+		r.rcode = dns.RcodeBadCookie
 	}
 }
 

@@ -1,24 +1,16 @@
 package dnsserver
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/dnsreg/dnsreg/internal/dnssd"
 	"github.com/dnsreg/dnsreg/store"
 )
-
-// NameServer is one name server of the zone.
-type NameServer struct {
-	Name      string       // in presentation form; in the zone it is one label below it, such as "ns1.svc.internal."
-	Addresses []netip.Addr // of a name in the zone, at least one; none for a name outside of it
-}
 
 // Config is what a Server needs to know. A zero field takes its default.
 type Config struct {
@@ -33,9 +25,19 @@ type Config struct {
 	MaxUDPSize  int           // octets of a reply over UDP, 512 to 1400; default 1232 (RFC 9715)
 	UDPReaders  int           // goroutines that serve one address over UDP; default: one for each processor
 
+	NSID          string         // tells servers apart, to clients that ask (RFC 5001); up to 128 printable characters; default: none
+	Chaos         bool           // tell Version and NSID as version.bind and id.server in class CHAOS
+	Version       string         // of the software, up to 128 printable characters
+	NoCookies     bool           // all servers behind one address must have cookies, or none
+	CookieSecrets []CookieSecret // the same for all servers behind one address: the one in use, and the one before or after it; default: one that nobody else has
+
+	RateLimit  int            // replies over UDP per second to one prefix, an IPv4 /24 or IPv6 /56, up to 100000; default 200; negative: no limit
+	RateSlip   int            // beyond it, one query of so many gets a truncated reply, 2 to 100, the rest none; default 2; negative: all none
+	RateExempt []netip.Prefix // without limit; nil: loopback, private, unique local and link-local addresses
+
 	MaxTCPConns        int           // open at once; beyond it the one idle for longest is closed; default 1024
-	MaxTCPConnsPerAddr int           // the same for one client address; default 256
-	IdleTimeout        time.Duration // of a TCP connection since its last full message; default 10 s
+	MaxTCPConnsPerAddr int           // the same for one client, an IPv4 address or IPv6 /64; default 256
+	IdleTimeout        time.Duration // of a TCP connection since its last full message, a quarter of it while three quarters of MaxTCPConns are open; default 10 s
 	MessageTimeout     time.Duration // from the first octet of a message over TCP to its last, and for sending; default 5 s
 	StopTimeout        time.Duration // that open connections have to finish after Run's context ended; default 2 s
 
@@ -52,6 +54,8 @@ const (
 	defaultIdleTimeout        = 10 * time.Second
 	defaultMessageTimeout     = 5 * time.Second
 	defaultStopTimeout        = 2 * time.Second
+	maxIdentity               = 128
+	maxSecrets                = 2
 )
 
 // problems collects the fields of a Config that are wrong.
@@ -85,6 +89,11 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.NegativeTTL, defaultTTL)
 	setDefault(&c.MaxUDPSize, defaultMaxUDPSize)
 	setDefault(&c.UDPReaders, runtime.GOMAXPROCS(0))
+	setDefault(&c.RateLimit, defaultRateLimit)
+	setDefault(&c.RateSlip, defaultRateSlip)
+	if c.RateExempt == nil {
+		c.RateExempt = localPrefixes()
+	}
 	setDefault(&c.MaxTCPConns, defaultMaxTCPConns)
 	setDefault(&c.MaxTCPConnsPerAddr, min(defaultMaxTCPConnsPerAddr, c.MaxTCPConns))
 	setDefault(&c.IdleTimeout, defaultIdleTimeout)
@@ -101,6 +110,8 @@ func (c Config) complete() (Config, []netip.AddrPort, error) {
 	var p problems
 	p.require(c.Source != nil, "Source", c.Source, "must be set")
 	c.checkNumbers(&p)
+	c.checkIdentity(&p)
+	c.checkRate(&p)
 	listen := c.parseListen(&p)
 	zone, err := dnssd.ParseZone(c.Zone)
 	if err != nil {
@@ -128,6 +139,26 @@ func (c Config) checkNumbers(p *problems) {
 	p.require(c.IdleTimeout > 0, "IdleTimeout", c.IdleTimeout, "must be positive")
 	p.require(c.MessageTimeout > 0, "MessageTimeout", c.MessageTimeout, "must be positive")
 	p.require(c.StopTimeout > 0, "StopTimeout", c.StopTimeout, "must be positive")
+}
+
+func (c Config) checkIdentity(p *problems) {
+	for _, text := range []struct{ field, value string }{{"NSID", c.NSID}, {"Version", c.Version}} {
+		p.require(printable(text.value), text.field, text.value, "must be up to 128 printable ASCII characters")
+	}
+	p.require(len(c.CookieSecrets) <= maxSecrets, "CookieSecrets", len(c.CookieSecrets), "must be at most 2")
+}
+
+func printable(s string) bool {
+	return len(s) <= maxIdentity && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+}
+
+func (c Config) checkRate(p *problems) {
+	p.require(c.RateLimit <= maxRateLimit, "RateLimit", c.RateLimit, "must be at most 100000")
+	p.require(c.RateSlip < 0 || c.RateSlip >= minRateSlip && c.RateSlip <= maxRateSlip, "RateSlip", c.RateSlip,
+		"must be 2 to 100, or negative for none")
+	for i, prefix := range c.RateExempt {
+		p.require(prefix.IsValid(), fmt.Sprintf("RateExempt[%d]", i), prefix, "must be a prefix, such as 10.0.0.0/8")
+	}
 }
 
 func (c Config) parseListen(p *problems) []netip.AddrPort {
@@ -166,98 +197,4 @@ func (c *Config) completeMailbox(p *problems) {
 	}
 	p.require(err == nil, "Mailbox", c.Mailbox, "must be a mail address or the name that stands for one")
 	c.Mailbox = name
-}
-
-var errRoot = errors.New("the root is no host name")
-
-// absolute returns a name in one form: with a dot at its end, its ASCII capitals folded, and no more escaped than it has
-// to be.
-func absolute(name string) (string, error) {
-	labels, err := dnssd.Split(name)
-	if err != nil {
-		return "", err
-	}
-	if len(labels) == 0 {
-		return "", errRoot
-	}
-	var b strings.Builder
-	for _, label := range labels {
-		b.WriteString(dnssd.Escape(dnssd.Fold(label)) + ".")
-	}
-	return b.String(), nil
-}
-
-func (c *Config) completeNameServers(p *problems, listen []netip.AddrPort) {
-	if len(c.NameServers) == 0 {
-		c.NameServers = []NameServer{{Name: "ns1." + c.Zone, Addresses: specific(listen)}}
-		return
-	}
-	c.NameServers = slices.Clone(c.NameServers)
-	seen := make(map[string]bool)
-	for i := range c.NameServers {
-		server := &c.NameServers[i]
-		field := fmt.Sprintf("NameServers[%d]", i)
-		server.check(p, field, c.Zone)
-		p.require(!seen[server.Name], field+".Name", server.Name, "must not be named twice")
-		seen[server.Name] = true
-	}
-}
-
-// specific returns the addresses to listen on that clients can be told of, else the loopback address.
-func specific(listen []netip.AddrPort) []netip.Addr {
-	var addresses []netip.Addr
-	for _, l := range listen {
-		if a := l.Addr(); a.IsValid() && !a.IsUnspecified() {
-			addresses = append(addresses, a)
-		}
-	}
-	if len(addresses) == 0 {
-		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
-	}
-	return distinct(addresses)
-}
-
-// distinct returns addresses in order, IPv4 ones in their own form, without duplicates.
-func distinct(addresses []netip.Addr) []netip.Addr {
-	out := make([]netip.Addr, len(addresses))
-	for i, a := range addresses {
-		out[i] = a.Unmap().WithZone("")
-	}
-	slices.SortFunc(out, netip.Addr.Compare)
-	return slices.Compact(out)
-}
-
-// check brings a name server into canonical form and checks it. The zone is empty if it is itself in the wrong.
-func (n *NameServer) check(p *problems, field, zone string) {
-	name, err := absolute(n.Name)
-	if err == nil {
-		err = checkHostName(name)
-	}
-	p.require(err == nil, field+".Name", n.Name, "must be a host name")
-	n.Name, n.Addresses = name, distinct(n.Addresses)
-	for _, a := range n.Addresses {
-		p.require(a.IsValid() && !a.IsUnspecified() && !a.IsMulticast(), field+".Addresses", a, "must be unicast addresses")
-	}
-	if err == nil && zone != "" {
-		n.checkPlace(p, field, zone)
-	}
-}
-
-// checkPlace checks what depends on whether the name is in the zone: the server can answer its addresses only there.
-func (n *NameServer) checkPlace(p *problems, field, zone string) {
-	if !dnssd.InZone(zone, n.Name) {
-		p.require(len(n.Addresses) == 0, field+".Addresses", n.Addresses, "must be empty for a name outside the zone")
-		return
-	}
-	label := strings.TrimSuffix(strings.TrimSuffix(n.Name, zone), ".")
-	p.require(label != "" && !strings.Contains(label, "."), field+".Name", n.Name, "must be one label below the zone, or outside of it")
-	p.require(len(n.Addresses) > 0, field+".Addresses", n.Addresses, "must have at least one address")
-}
-
-func checkHostName(name string) error {
-	labels, err := dnssd.Split(name)
-	for _, label := range labels {
-		err = errors.Join(err, dnssd.CheckHostLabel(label))
-	}
-	return err
 }

@@ -3,6 +3,7 @@ package dnsserver_test
 import (
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,6 +58,14 @@ func TestNewNamesEveryWrongField(t *testing.T) {
 			c.UDPReaders, c.MaxTCPConns, c.MaxTCPConnsPerAddr = -1, -1, 7
 			c.IdleTimeout, c.MessageTimeout, c.StopTimeout = -1, -1, -1
 		}, []string{"UDPReaders", "MaxTCPConns", "MaxTCPConnsPerAddr", "IdleTimeout", "MessageTimeout", "StopTimeout"}},
+		{"identity", func(c *dnsserver.Config) { c.NSID, c.Version = strings.Repeat("x", 129), "a\nb" }, []string{"NSID", "Version"}},
+		{"longest identity", func(c *dnsserver.Config) { c.NSID, c.Version = strings.Repeat("x", 128), " ~" }, nil},
+		{"secrets", func(c *dnsserver.Config) { c.CookieSecrets = make([]dnsserver.CookieSecret, 3) }, []string{"CookieSecrets"}},
+		{"rate", func(c *dnsserver.Config) {
+			c.RateLimit, c.RateSlip, c.RateExempt = 100_001, 1, []netip.Prefix{{}}
+		}, []string{"RateLimit", "RateSlip", "RateExempt[0]"}},
+		{"slip", func(c *dnsserver.Config) { c.RateSlip = 101 }, []string{"RateSlip"}},
+		{"no rate", func(c *dnsserver.Config) { c.RateLimit, c.RateSlip = -1, -1 }, nil},
 		{"several at once", func(c *dnsserver.Config) {
 			c.Zone, c.Source, c.TTL, c.Mailbox = "", nil, -1, "a..b"
 			c.NameServers = []dnsserver.NameServer{{Name: "_"}}

@@ -44,7 +44,8 @@ func TestS1ServiceRecords(t *testing.T) {
 	)))
 	lookups(t, s, []lookup{
 		{"_http._tcp." + zone, dns.TypeSRV, []string{
-			"0 1 1 db.other.test.", "0 65535 8080 h2.http.svc.example.", "65535 0 65535 h1.http.svc.example."}},
+			"0 1 1 db.other.test.", "0 65535 8080 h2.http.svc.example.", "65535 0 65535 h1.http.svc.example.",
+		}},
 		{"h1._http._tcp." + zone, dns.TypeSRV, []string{"65535 0 65535 h1.http.svc.example."}},
 		{"h2._http._tcp." + zone, dns.TypeSRV, []string{"0 65535 8080 h2.http.svc.example."}},
 	})
@@ -311,8 +312,13 @@ func TestS18LargeAnswersOverTCP(t *testing.T) {
 func TestS22S24OneViewForAllNames(t *testing.T) {
 	src := newSource(web(t))
 	s := newServer(t, src)
-	names := []lookup{{"_http._tcp.", dns.TypePTR, nil}, {"_http._tcp.", dns.TypeSRV, nil}, {"h1._http._tcp.", dns.TypeTXT, nil},
-		{"http.", dns.TypeA, nil}, {"h1.http.", dns.TypeA, nil}}
+	names := []lookup{
+		{"_http._tcp.", dns.TypePTR, nil},
+		{"_http._tcp.", dns.TypeSRV, nil},
+		{"h1._http._tcp.", dns.TypeTXT, nil},
+		{"http.", dns.TypeA, nil},
+		{"h1.http.", dns.TypeA, nil},
+	}
 	for round := range 20 {
 		here := round%2 == 1
 		if here {

@@ -2,6 +2,7 @@ package dnsserver
 
 import (
 	"context"
+	"net/netip"
 	"time"
 )
 
@@ -18,6 +19,16 @@ func (s *Server) IdleConns() int {
 
 // CachedServices returns how many services the cache holds.
 func (s *Server) CachedServices() int { return int(s.cache.size.Load()) }
+
+// Accept is what happens to a query that comes over UDP from an address: it returns the reply, nil for none.
+func (s *Server) Accept(client netip.Addr, msg []byte) []byte {
+	r := udpReader{listener: &listener{Server: s}}
+	r.accept(msg, client)
+	return r.out
+}
+
+// ClientOf is clientOf.
+func ClientOf(addr netip.Addr) netip.Addr { return clientOf(addr) }
 
 // Pause is pause.
 func Pause(ctx context.Context, d time.Duration) time.Duration { return pause(ctx, d) }

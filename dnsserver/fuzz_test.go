@@ -3,7 +3,9 @@ package dnsserver_test
 import (
 	"bytes"
 	"encoding/binary"
+	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -22,9 +24,15 @@ func FuzzAnswer(f *testing.F) {
 	q := wireQuestion(f, "_web._tcp."+zone, dns.TypePTR)
 	opt := wireOPT(4096, 0, 0x8000, []byte{0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8})
 	for _, seed := range [][]byte{
-		{}, header(flagsQuery), header(0x8000), header(opcode(15)),
+		{},
+		header(flagsQuery), header(0x8000), header(opcode(15)),
 		message(header(flagsQuery, 1, 0, 0, 1), q, opt),
 		message(header(flagsQuery, 1, 0, 0, 2), q, opt, opt),
+		message(header(flagsQuery, 0, 0, 0, 1), opt),
+		message(header(flagsQuery, 1, 0, 0, 1), []byte{0xff}, opt),
+		message(header(opcode(15), 9, 9, 9, 9), []byte{0xff}, opt),
+		message(header(flagsQuery, 1, 0, 0, 1), q, wireOPT(512, 0, 0, message(wireOption(dns.EDNS0NSID, nil), wireOption(dns.EDNS0TCPKEEPALIVE, nil)))),
+		message(header(flagsQuery, 1), wireName(f, "id.server."), []byte{0, 16, 0, 3}),
 		message(header(flagsQuery, 2, 0, 0, 1), q, q, opt),
 		message(header(flagsQuery, 1, 1, 1, 1), q, []byte{0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0}),
 		message(header(flagsQuery, 1, 65535, 65535, 65535), q),
@@ -35,15 +43,15 @@ func FuzzAnswer(f *testing.F) {
 		f.Add(seed, false, byte(0))
 	}
 	src := goldenSource(f)
-	s := newServer(f, src)
+	s := newServer(f, src, func(c *dnsserver.Config) { c.NSID, c.Chaos, c.Version = "ns-a", true, "1" })
 	f.Fuzz(func(t *testing.T, query []byte, tcp bool, freshness byte) {
 		src.freshness.Store(int32(store.Freshness(freshness % 3)))
-		transport := dnsserver.UDP
+		from := dnsserver.Client{Addr: netip.MustParseAddr(client4), Transport: dnsserver.UDP}
 		if tcp {
-			transport = dnsserver.TCP
+			from = dnsserver.Client{Addr: netip.MustParseAddr(client6), Transport: dnsserver.TCP, Idle: time.Second}
 		}
 		before := bytes.Clone(query)
-		out := s.Answer(query, []byte("prefix"), transport)
+		out := s.AnswerTo(from, query, []byte("prefix"))
 		if !bytes.Equal(before, query) {
 			t.Fatal("the query was changed")
 		}

@@ -140,8 +140,10 @@ func TestB6EmptyNonTerminals(t *testing.T) {
 func TestB7NamesEndWithTheirInstances(t *testing.T) {
 	src := newSource(web(t))
 	s := newServer(t, src)
-	names := []string{"_tcp.", "_http._tcp.", "h1._http._tcp.", "_sub._http._tcp.", "admin._sub._http._tcp.", "http.", "h1.http.",
-		"_services._dns-sd._udp."}
+	names := []string{
+		"_tcp.", "_http._tcp.", "h1._http._tcp.", "_sub._http._tcp.", "admin._sub._http._tcp.", "http.", "h1.http.",
+		"_services._dns-sd._udp.",
+	}
 	expect := func(what, want string) {
 		t.Helper()
 		for _, name := range names {

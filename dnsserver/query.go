@@ -17,6 +17,9 @@ const (
 	optionHeaderLen = 4
 )
 
+// soughtOPT is how far from the end of a message that cannot be read an OPT record is looked for.
+const soughtOPT = 512
+
 // asked is what a reply depends on beside the answer.
 type asked struct {
 	id       uint16
@@ -26,9 +29,11 @@ type asked struct {
 	question int    // octets of the question section to echo, 0 for none
 	qtype    uint16 // 0 without a question
 
-	opt  bool // there is an OPT record
-	size int  // that the client can take over UDP; 0 without OPT
-	do   bool
+	opt       bool // there is an OPT record
+	size      int  // that the client can take over UDP; 0 without OPT
+	do        bool
+	nsid      bool // the server's identity is asked for
+	keepalive bool // so is the idle timeout
 }
 
 // query is what the server needs to know of one incoming message. It is filled from the wire in one pass that allocates
@@ -36,9 +41,15 @@ type asked struct {
 type query struct {
 	asked
 	msg     []byte
-	bad     bool // its form is in error, or it does not have exactly one question
+	from    Client
+	bad     bool // its form is in error
 	qclass  uint16
 	version byte // of EDNS
+
+	cookie    []byte // data of the first COOKIE option, nil without one
+	proof     cookie // to reply with, if hasCookie
+	hasCookie bool
+	proven    bool // the cookie shows that the query comes from the address that it names
 
 	name   [dnssd.MaxName]byte     // of the question, in wire form, ASCII capitals folded
 	starts [dnssd.MaxName / 2]byte // where each label of name starts
@@ -59,6 +70,11 @@ func (q *query) parse(msg []byte) bool {
 	switch q.opcode {
 	case dns.OpcodeQuery, dns.OpcodeNotify, dns.OpcodeUpdate:
 		q.bad = !q.parseBody()
+	default: // whose body may have any form
+		q.bad = true
+	}
+	if q.bad && !q.opt {
+		q.findOPT()
 	}
 	return true
 }
@@ -68,7 +84,8 @@ func (q *query) count(section int) int {
 }
 
 // parseBody reads the sections, the question first. It reads on after a wrong number of questions, since the error
-// reply has to carry an OPT record if the query does.
+// reply has to carry an OPT record if the query does. No question at all is for clients that want a cookie (RFC 7873
+// section 5.4).
 func (q *query) parseBody() bool {
 	off, ok := headerLen, true
 	if q.count(0) == 1 {
@@ -79,7 +96,10 @@ func (q *query) parseBody() bool {
 			off += questionTail
 		}
 	}
-	return ok && q.parseRecords(off) && q.count(0) == 1
+	if !ok || !q.parseRecords(off) {
+		return false
+	}
+	return q.count(0) == 1 || q.count(0) == 0 && q.cookie != nil
 }
 
 // parseQuestion reads the one question. Its name has nothing before it that a pointer could lead to, so it may not be
@@ -158,7 +178,7 @@ func (q *query) parseRecord(start, section int) (int, bool) {
 	first := !q.opt
 	q.parseOPT(off)
 	ok = first && section == 3 && q.msg[start] == 0 && end <= len(q.msg)
-	return end, ok && (q.version > 0 || validOptions(q.msg[off+recordFixed:end]))
+	return end, ok && (q.version > 0 || q.parseOptions(q.msg[off+recordFixed:end]))
 }
 
 // parseOPT reads the fixed part of an OPT record behind its name (RFC 6891 section 6.1.3).
@@ -169,9 +189,9 @@ func (q *query) parseOPT(off int) {
 	q.do = q.msg[off+6]&0x80 != 0
 }
 
-// validOptions reports whether the data of an OPT record is a row of whole options. The form of another EDNS version's
-// data is unknown, so this is for version 0.
-func validOptions(data []byte) bool {
+// parseOptions notes the options that are known and reports whether data is a row of whole options. The form of another
+// EDNS version's data is unknown, so this is for version 0.
+func (q *query) parseOptions(data []byte) bool {
 	for len(data) > 0 {
 		if len(data) < optionHeaderLen {
 			return false
@@ -180,9 +200,42 @@ func validOptions(data []byte) bool {
 		if n > len(data) {
 			return false
 		}
+		q.parseOption(binary.BigEndian.Uint16(data), data[optionHeaderLen:n])
 		data = data[n:]
 	}
 	return true
+}
+
+func (q *query) parseOption(code uint16, data []byte) {
+	switch code {
+	case dns.EDNS0NSID: // whatever it says (RFC 5001 section 2.1)
+		q.nsid = true
+	case dns.EDNS0TCPKEEPALIVE:
+		q.keepalive = true
+	case dns.EDNS0COOKIE:
+		if q.cookie == nil { // further ones do not count (RFC 7873 section 5.2)
+			q.cookie = data
+		}
+	}
+}
+
+// findOPT looks for an OPT record at the very end of a message whose records cannot be counted up to there, so that the
+// error reply can have one too (RFC 6891 section 7). What is not whole, or not of version 0, is not taken for one.
+func (q *query) findOPT() {
+	if q.count(3) == 0 {
+		return
+	}
+	first := max(headerLen, len(q.msg)-soughtOPT)
+	for start := len(q.msg) - optLen; start >= first; start-- {
+		rest := q.msg[start:]
+		if rest[0] != 0 || binary.BigEndian.Uint16(rest[1:]) != dns.TypeOPT || int(binary.BigEndian.Uint16(rest[9:])) != len(rest)-optLen {
+			continue
+		}
+		if rest[6] == 0 && q.parseOptions(rest[optLen:]) {
+			q.parseOPT(start + 1)
+		}
+		return
+	}
 }
 
 // skipName returns where the name at off ends. It follows no pointer.

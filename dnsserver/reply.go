@@ -14,17 +14,15 @@ type reply struct {
 	buf       []byte
 	base      int // where in buf the reply starts
 	body      int // where in buf the sections behind the question start
-	limit     int // octets that the reply may take, an OPT record without options set aside
+	max       int // octets that the reply may take
+	limit     int // the same, with the OPT record and what is asked of it set aside
 	turn      int // by how much sets are rotated
 	serial    uint32
-	maxUDP    int // octets, told by the OPT record
+	options   options
 
-	rcode   int
-	aa, tc  bool
-	counts  [3]uint16 // of the answer, authority and additional sections
-	hasEDE  bool
-	ede     uint16 // info code of an extended DNS error (RFC 8914)
-	edeText string
+	rcode  int
+	aa, tc bool
+	counts [3]uint16 // of the answer, authority and additional sections
 }
 
 // Sections of a reply behind the question, as reply.counts numbers them.
@@ -41,29 +39,25 @@ const (
 )
 
 // begin starts a reply to q with the question as it was asked, letter for letter.
-func (s *Server) begin(q *query, buf []byte, transport Transport) reply {
+func (s *Server) begin(q *query, buf []byte) reply {
 	r := reply{
 		asked:     q.asked,
-		transport: transport,
+		transport: q.from.Transport,
 		base:      len(buf),
-		limit:     maxMessageSize,
+		max:       maxMessageSize,
 		turn:      int(q.id),
-		maxUDP:    s.maxUDPSize,
 	}
-	if transport == UDP {
-		r.limit = min(max(q.size, plainUDPSize), s.maxUDPSize)
+	if r.transport == UDP {
+		r.max = min(max(q.size, plainUDPSize), s.maxUDPSize)
 	}
+	r.limit = r.max
 	if q.opt {
-		r.limit -= optLen
+		r.options = s.optionsFor(q)
+		r.limit -= optLen + r.options.size()
 	}
 	r.buf = append(buf, q.msg[:headerLen+q.question]...)
 	r.body = len(r.buf)
 	return r
-}
-
-// extended attaches an extended DNS error to the reply (RFC 8914), which only clients with EDNS get to see.
-func (r *reply) extended(code uint16, text string) {
-	r.hasEDE, r.ede, r.edeText = true, code, text
 }
 
 // put writes a whole set into a section, its owner name as a pointer to offset owner of the reply. It returns the offset
@@ -92,7 +86,7 @@ func (r *reply) putHeader(owner int, set *rrset, length int) {
 	r.buf = append(r.buf,
 		0xc0|byte(owner>>8), byte(owner),
 		byte(set.typ>>8), byte(set.typ),
-		0, dns.ClassINET,
+		0, set.class,
 		byte(set.ttl>>24), byte(set.ttl>>16), byte(set.ttl>>8), byte(set.ttl),
 		byte(length>>8), byte(length))
 }
@@ -148,29 +142,4 @@ func (r *reply) finish() []byte {
 		binary.BigEndian.PutUint16(head[6+2*i:], n)
 	}
 	return r.buf
-}
-
-// putOPT writes the OPT record (RFC 6891 section 6.1.2), for which there always is room, with the extended error if that
-// fits too.
-func (r *reply) putOPT() {
-	r.buf = append(r.buf, 0)
-	r.buf = binary.BigEndian.AppendUint16(r.buf, dns.TypeOPT)
-	r.buf = binary.BigEndian.AppendUint16(r.buf, uint16(r.maxUDP))
-	flags := byte(0)
-	if r.do {
-		flags = 0x80 // RFC 3225 section 3: copied
-	}
-	r.buf = append(r.buf, byte(r.rcode>>4), 0, flags, 0)
-	r.counts[additionalSection]++
-
-	n := optionHeaderLen + 2 + len(r.edeText)
-	if !r.hasEDE || len(r.buf)-r.base+2+n > r.limit+optLen {
-		r.buf = append(r.buf, 0, 0)
-		return
-	}
-	r.buf = binary.BigEndian.AppendUint16(r.buf, uint16(n))
-	r.buf = binary.BigEndian.AppendUint16(r.buf, dns.EDNS0EDE)
-	r.buf = binary.BigEndian.AppendUint16(r.buf, uint16(n-optionHeaderLen))
-	r.buf = binary.BigEndian.AppendUint16(r.buf, r.ede)
-	r.buf = append(r.buf, r.edeText...)
 }

@@ -15,6 +15,7 @@ import (
 // built. Its owner name is not part of it: in a reply that is always a pointer.
 type rrset struct {
 	typ     uint16
+	class   byte
 	ttl     uint32 // in seconds, of every record (RFC 2181 section 5.2)
 	size    int    // octets of all records in a reply
 	records []record
@@ -44,7 +45,7 @@ func (r *record) len() int {
 
 // newRRset returns a set without records, to which add is then called. The TTL is the greatest one it may have.
 func newRRset(typ uint16, ttl time.Duration) *rrset {
-	return &rrset{typ: typ, ttl: seconds(ttl)}
+	return &rrset{typ: typ, class: dns.ClassINET, ttl: seconds(ttl)}
 }
 
 // seconds returns a TTL in whole seconds, at least 1: a TTL of 0 would make every cache ask each time.
@@ -96,10 +97,11 @@ type soa struct {
 
 func newSOA(s *soa, ttl uint32) *rrset {
 	return &rrset{
-		typ:  dns.TypeSOA,
-		ttl:  ttl,
-		size: recordSize + s.primary.len() + s.mailbox.len() + 4 + len(s.timers),
-		soa:  s,
+		typ:   dns.TypeSOA,
+		class: dns.ClassINET,
+		ttl:   ttl,
+		size:  recordSize + s.primary.len() + s.mailbox.len() + 4 + len(s.timers),
+		soa:   s,
 	}
 }
 

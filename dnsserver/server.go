@@ -2,8 +2,8 @@
 // TCP.
 //
 // A [Server] pulls: for every query it takes the current [store.View] from its [Source], and so a change is answered as
-// soon as the source shows it. [Server.Answer] is the whole of it, bytes in and bytes out; the listeners around it only
-// carry bytes. Answers are copied together from record sets that are built once for each snapshot of a service, when
+// soon as the source shows it. [Server.AnswerTo] is the whole of it, bytes in and bytes out; the listeners around it only
+// carry bytes, and hold back replies over UDP to who asks too much. Answers are copied together from record sets that are built once for each snapshot of a service, when
 // the service is first asked for. The records of a set are rotated by the query's id, so that clients that take the
 // first one are spread.
 //
@@ -36,6 +36,10 @@ type Server struct {
 	zone       *zone
 	cache      cache
 	types      types
+	chaos      chaos
+	nsid       []byte // nil for none
+	cookies    cookies
+	limiter    *limiter
 	maxUDPSize int
 	stats      stats
 	logger     *slog.Logger
@@ -62,11 +66,19 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	told, err := newChaos(c)
+	if err != nil {
+		return nil, err
+	}
 	return &Server{
 		source:         c.Source,
 		zone:           z,
 		cache:          cache{zone: z, ttl: c.TTL, logger: c.Logger},
 		types:          types{zone: z, ttl: c.TTL},
+		chaos:          told,
+		nsid:           append([]byte(nil), c.NSID...),
+		cookies:        newCookies(c),
+		limiter:        newLimiter(c),
 		maxUDPSize:     c.MaxUDPSize,
 		logger:         c.Logger,
 		listen:         listen,
@@ -74,7 +86,7 @@ func New(config Config) (*Server, error) {
 		idleTimeout:    c.IdleTimeout,
 		messageTimeout: c.MessageTimeout,
 		stopTimeout:    c.StopTimeout,
-		conns:          newConns(c.MaxTCPConns, c.MaxTCPConnsPerAddr),
+		conns:          newConns(c),
 	}, nil
 }
 

@@ -10,7 +10,9 @@ import (
 type Stats struct {
 	Requests   []RequestCount // replies, each combination that occurred once, in a fixed order
 	Dropped    uint64         // queries without a reply: shorter than a header, or responses
-	Truncated  uint64         // replies with TC set
+	Truncated  uint64         // replies with TC set, those beyond the rate limit not included
+	Limited    uint64         // queries beyond the rate limit that got no reply
+	Slipped    uint64         // queries beyond the rate limit that got a truncated one; not among Requests
 	SendErrors uint64         // replies that could not be sent
 
 	TCPOpen     int    // connections now open
@@ -29,23 +31,28 @@ type RequestCount struct {
 
 // Query types and response codes that are counted apart; index 0 stands for all others.
 var (
-	countedTypes = [...]uint16{0, dns.TypeA, dns.TypeAAAA, dns.TypeSRV, dns.TypeTXT, dns.TypePTR, dns.TypeSOA, dns.TypeNS,
-		dns.TypeANY, dns.TypeAXFR, dns.TypeIXFR, dns.TypeHTTPS, dns.TypeSVCB}
-	countedRcodes = [...]int{-1, dns.RcodeSuccess, dns.RcodeFormatError, dns.RcodeServerFailure, dns.RcodeNameError,
-		dns.RcodeNotImplemented, dns.RcodeRefused, dns.RcodeBadVers}
+	countedTypes = [...]uint16{
+		0, dns.TypeA, dns.TypeAAAA, dns.TypeSRV, dns.TypeTXT, dns.TypePTR, dns.TypeSOA, dns.TypeNS,
+		dns.TypeANY, dns.TypeAXFR, dns.TypeIXFR, dns.TypeHTTPS, dns.TypeSVCB,
+	}
+	countedRcodes = [...]int{
+		-1, dns.RcodeSuccess, dns.RcodeFormatError, dns.RcodeServerFailure, dns.RcodeNameError,
+		dns.RcodeNotImplemented, dns.RcodeRefused, dns.RcodeBadVers, dns.RcodeBadCookie,
+	}
 )
 
 // stats is the counters behind Stats; all of them may be raised from any goroutine.
 type stats struct {
 	requests              [2][len(countedTypes)][len(countedRcodes)]atomic.Uint64
 	dropped, truncated    atomic.Uint64
+	limited, slipped      atomic.Uint64
 	sendErrors            atomic.Uint64
 	tcpAccepted           atomic.Uint64
 	tcpEvicted, tcpRefuse atomic.Uint64
 }
 
 // count notes a finished reply. A query whose question could not be read has no type, so it counts under other.
-func (s *stats) count(transport Transport, r *reply) {
+func (s *stats) count(r *reply) {
 	typ, code := 0, 0
 	for i := 1; i < len(countedTypes); i++ {
 		if countedTypes[i] == r.qtype {
@@ -59,7 +66,7 @@ func (s *stats) count(transport Transport, r *reply) {
 			break
 		}
 	}
-	s.requests[transport][typ][code].Add(1)
+	s.requests[r.transport][typ][code].Add(1)
 	if r.tc {
 		s.truncated.Add(1)
 	}
@@ -71,6 +78,8 @@ func (s *Server) Stats() Stats {
 	out := Stats{
 		Dropped:     c.dropped.Load(),
 		Truncated:   c.truncated.Load(),
+		Limited:     c.limited.Load(),
+		Slipped:     c.slipped.Load(),
 		SendErrors:  c.sendErrors.Load(),
 		TCPOpen:     s.conns.len(),
 		TCPAccepted: c.tcpAccepted.Load(),

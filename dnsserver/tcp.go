@@ -41,7 +41,8 @@ func (l *listener) serveTCP(ctx context.Context) {
 
 // accept serves a connection in a goroutine of its own if the limits allow it.
 func (l *listener) accept(wg *sync.WaitGroup, conn *net.TCPConn) {
-	c := &tcpConn{Server: l.Server, conn: conn, addr: clientAddr(conn), in: bufio.NewReaderSize(conn, readChunk)}
+	addr := clientAddr(conn)
+	c := &tcpConn{Server: l.Server, conn: conn, addr: addr, client: clientOf(addr), in: bufio.NewReaderSize(conn, readChunk)}
 	c.idleSince.Store(time.Now().UnixNano())
 	evicted, ok := l.conns.admit(c)
 	if evicted != nil {
@@ -70,13 +71,16 @@ func clientAddr(conn *net.TCPConn) netip.Addr {
 // buffers; a client that does not read its replies is not read from either.
 type tcpConn struct {
 	*Server
-	conn net.Conn
-	addr netip.Addr
-	in   *bufio.Reader
-	body []byte // the current message
-	out  []byte // replies that were not sent yet, each behind its length
+	conn   net.Conn
+	addr   netip.Addr
+	client netip.Addr // what stands for it in the limits
+	in     *bufio.Reader
+	body   []byte // the current message
+	out    []byte // replies that were not sent yet, each behind its length
 
-	idleSince atomic.Int64 // when the wait for a message began, in Unix nanoseconds; 0 while there is one
+	// In Unix nanoseconds, 0 if it does not wait so.
+	idleSince    atomic.Int64 // when the wait for a message began
+	stalledSince atomic.Int64 // when the wait began for the rest of a message, or for the client to take replies
 
 	mu       sync.Mutex // guards stopping, and with it the read deadline
 	stopping bool
@@ -109,7 +113,7 @@ func (c *tcpConn) serve() {
 func (c *tcpConn) next() error {
 	if c.in.Buffered() == 0 {
 		c.idleSince.Store(time.Now().UnixNano())
-		c.setReadDeadline(c.idleTimeout)
+		c.setReadDeadline(c.conns.patience())
 		if _, err := c.in.Peek(1); err != nil {
 			return err
 		}
@@ -117,6 +121,8 @@ func (c *tcpConn) next() error {
 	}
 	if !c.hasWhole() {
 		c.setReadDeadline(c.messageTimeout)
+		c.stalledSince.Store(time.Now().UnixNano())
+		defer c.stalledSince.Store(0)
 	}
 	length, err := c.in.Peek(lengthLen)
 	if err != nil {
@@ -159,7 +165,8 @@ func (c *tcpConn) hasWhole() bool {
 // is not from a client.
 func (c *tcpConn) answer() bool {
 	start := len(c.out)
-	c.out = c.Answer(c.body, append(c.out, 0, 0), TCP)
+	from := Client{Addr: c.addr, Transport: TCP, Idle: c.conns.promise()}
+	c.out = c.AnswerTo(from, c.body, append(c.out, 0, 0))
 	n := len(c.out) - start - lengthLen
 	if n == 0 {
 		c.out = c.out[:start]
@@ -174,8 +181,11 @@ func (c *tcpConn) flush() bool {
 	if len(c.out) == 0 {
 		return true
 	}
-	err := c.conn.SetWriteDeadline(time.Now().Add(c.messageTimeout))
+	now := time.Now()
+	err := c.conn.SetWriteDeadline(now.Add(c.messageTimeout))
 	if err == nil {
+		c.stalledSince.Store(now.UnixNano())
+		defer c.stalledSince.Store(0)
 		_, err = c.conn.Write(c.out)
 	}
 	c.out = c.out[:0]

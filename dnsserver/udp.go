@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/miekg/dns"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 )
@@ -67,7 +68,7 @@ func (r *udpReader) serveOne() error {
 	if err != nil {
 		return err
 	}
-	r.out = r.Answer(r.in[:n], r.out[:0], UDP)
+	r.accept(r.in[:n], client.Addr().Unmap())
 	if len(r.out) == 0 {
 		return nil
 	}
@@ -76,6 +77,29 @@ func (r *udpReader) serveOne() error {
 		r.logger.Debug("write udp", "client", client, "error", err)
 	}
 	return nil
+}
+
+// accept leaves the reply to a query in out, nothing where there is to be none: beyond the rate of its client's prefix,
+// unless the query proves with a cookie where it comes from (RFC 7873 section 5.2.3).
+func (r *udpReader) accept(msg []byte, client netip.Addr) {
+	r.out = r.out[:0]
+	q := query{from: Client{Addr: client, Transport: UDP}}
+	if !r.read(&q, msg) {
+		return
+	}
+	v := pass
+	if !q.proven {
+		v = r.limiter.admit(client)
+	}
+	switch {
+	case v == pass:
+		r.out = r.reply(&q, r.out)
+	case v == slip && q.opcode == dns.OpcodeQuery && !q.bad:
+		r.stats.slipped.Add(1)
+		r.out = r.slipped(&q, r.out)
+	default:
+		r.stats.limited.Add(1)
+	}
 }
 
 func (r *udpReader) send(client netip.AddrPort, oob []byte) error {
