@@ -94,27 +94,30 @@ func (p Picked) Done(err error) {
 
 // Pick chooses an endpoint among the usable ones of the lowest priority. While the answer is fresh or stale it neither
 // waits nor allocates; otherwise it waits for a lookup and fails as [Client.Lookup] does, or with [ErrNoEndpoint].
-func (b *Balancer) Pick(ctx context.Context) (Picked, error) {
+func (b *Balancer) Pick(ctx context.Context) (p Picked, err error) {
 	t, err := b.current(ctx)
 	if err != nil {
-		return Picked{}, err
+		return p, err
 	}
 	now := b.now()
-	return b.take(t.classes[0][t.picker.pick(now)], now), nil
+	b.take(&p, t.best[t.picker.pick(now)], now)
+	return p, nil
 }
 
 // PickKey is Pick for a call that belongs to a key: [ConsistentHash] takes the same endpoint for the same key. Other
 // strategies ignore the key.
-func (b *Balancer) PickKey(ctx context.Context, key string) (Picked, error) {
+func (b *Balancer) PickKey(ctx context.Context, key string) (p Picked, err error) {
 	t, err := b.current(ctx)
 	if err != nil {
-		return Picked{}, err
+		return p, err
 	}
 	now := b.now()
 	if m, ok := t.picker.(*maglev); ok {
-		return b.take(t.classes[0][m.pickHash(hash(key))], now), nil
+		b.take(&p, t.best[m.pickHash(hash(key))], now)
+	} else {
+		b.take(&p, t.best[t.picker.pick(now)], now)
 	}
-	return b.take(t.classes[0][t.picker.pick(now)], now), nil
+	return p, nil
 }
 
 // now returns the time since the epoch for a timed strategy; others save the reading of the clock.
@@ -125,13 +128,13 @@ func (b *Balancer) now() time.Duration {
 	return time.Since(b.epoch)
 }
 
-// take makes a pick of a node.
-func (b *Balancer) take(n *node, now time.Duration) Picked {
+// take makes p a pick of a node. It fills in the caller's value, for copies of it would cost more than the pick.
+func (b *Balancer) take(p *Picked, n *node, now time.Duration) {
 	n.outstanding.Add(1)
 	if b.strategy == ConsistentHash {
 		b.load.Add(1)
 	}
-	return Picked{Endpoint: n.endpoint, balancer: b, stats: n.stats, start: now}
+	p.Endpoint, p.balancer, p.stats, p.start = n.endpoint, b, n.stats, now
 }
 
 // current returns the table of the current set.

@@ -56,7 +56,9 @@ func (b *Balancer) try(ctx context.Context, f func(Picked) (again bool, err erro
 			break
 		}
 		tried = append(tried, n)
-		again, err := f(b.take(n, now))
+		var p Picked
+		b.take(&p, n, now)
+		again, err := f(p)
 		if err == nil {
 			return nil
 		}
@@ -87,9 +89,9 @@ func (b *Balancer) fault(err error) error {
 // untried returns the next instance for a call that failed on those tried: the strategy's choice where it finds one in
 // a few picks, else any that is left, of the lowest priority first; nil where none is left.
 func (t *table) untried(tried []*node, now time.Duration) *node {
-	if len(tried) < len(t.classes[0]) {
+	if len(tried) < len(t.best) {
 		for range rePicks {
-			n := t.classes[0][t.picker.pick(now)]
+			n := t.best[t.picker.pick(now)]
 			if !slices.Contains(tried, n) {
 				return n
 			}

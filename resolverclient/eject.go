@@ -14,17 +14,17 @@ const maxEjection = 5
 // judge counts a call's outcome and ejects the endpoint after too many failures in a row. Once it is back, the first
 // failure ejects it again, for twice as long, and the first success forgets all.
 func (b *Balancer) judge(s *stats, err error) {
-	limit := int64(b.entry.client.cfg.EjectAfter)
+	limit := b.entry.client.cfg.EjectAfter
 	switch {
-	case limit < 0 || errors.Is(err, context.Canceled):
-		return
 	case err == nil:
 		if s.failures.Load() != 0 {
 			s.failures.Store(0)
 			s.ejections.Store(0)
 		}
 		return
-	case s.failures.Add(1) < limit:
+	case limit < 0 || errors.Is(err, context.Canceled):
+		return
+	case int(s.failures.Add(1)) < limit:
 		return
 	}
 	now, until := time.Since(b.epoch), s.ejectedUntil.Load()

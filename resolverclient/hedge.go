@@ -83,7 +83,8 @@ func (h *hedge[T]) launch(ctx context.Context) {
 	}
 	h.tried = append(h.tried, n)
 	h.waiting++
-	p := b.take(n, now)
+	var p Picked
+	b.take(&p, n, now)
 	h.running.Go(func() {
 		r := result[T]{node: n}
 		start := time.Now()

@@ -86,14 +86,22 @@ func (s Strategy) newPicker(class []*node, b *Balancer) picker {
 	case WeightedRoundRobin:
 		return &schedule{planTurns(weights(class), maxTurns), b.turn}
 	case LeastOutstanding:
-		return leastOutstanding(class)
+		return leastOutstanding(statsOf(class))
 	case PeakEWMA:
-		return peakEWMA(class)
+		return peakEWMA(statsOf(class))
 	case ConsistentHash:
 		return newMaglev(class, &b.load)
 	default:
 		return newLottery(weights(class))
 	}
+}
+
+func statsOf(class []*node) []*stats {
+	out := make([]*stats, len(class))
+	for i, n := range class {
+		out[i] = n.stats
+	}
+	return out
 }
 
 func weights(class []*node) []int {

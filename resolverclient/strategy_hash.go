@@ -18,13 +18,13 @@ const (
 // maglev maps keys to endpoints (Eisenbud et al. 2016, "Maglev", section 3.4) with bounded loads (Mirrokni et al.
 // 2016): clients with the same set map a key alike, and a change of the set moves few keys.
 type maglev struct {
-	class  []*node
+	class  []*stats
 	owners []uint16
 	load   *atomic.Int64 // all picks of the balancer that are not done
 }
 
 func newMaglev(class []*node, load *atomic.Int64) *maglev {
-	m := &maglev{class: class, load: load, owners: make([]uint16, maglevSize)}
+	m := &maglev{class: statsOf(class), load: load, owners: make([]uint16, maglevSize)}
 	heaviest := 1
 	for _, n := range class {
 		heaviest = max(heaviest, n.weight)
@@ -64,12 +64,14 @@ func (m *maglev) pickHash(h uint64) int {
 		return first
 	}
 	places := loadDenominator * int64(len(m.class))
-	bound := ((m.load.Load()+1)*loadNumerator + places - 1) / places
+	room := (m.load.Load() + 1) * loadNumerator
 	for range maglevSize {
-		if i := int(m.owners[at]); m.class[i].outstanding.Load() < bound {
+		if i := int(m.owners[at]); m.class[i].outstanding.Load()*places < room {
 			return i
 		}
-		at = (at + 1) % maglevSize
+		if at++; at == maglevSize {
+			at = 0
+		}
 	}
 	return first
 }

@@ -77,7 +77,7 @@ func (l *lottery) pick(time.Duration) int {
 }
 
 // leastOutstanding draws two and takes the less busy (Mitzenmacher 2001, "the power of two choices").
-type leastOutstanding []*node
+type leastOutstanding []*stats
 
 func (class leastOutstanding) pick(time.Duration) int {
 	if len(class) == 1 {

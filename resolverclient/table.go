@@ -12,22 +12,27 @@ type node struct {
 	*stats
 }
 
-// stats is what a balancer knows of an endpoint. It outlives tables.
+// stats is what a balancer knows of an endpoint. It outlives tables. Times count from the balancer's epoch. It must
+// not be larger than a line of memory, 64 octets, so that calls of different endpoints do not disturb each other.
 type stats struct {
 	outstanding  atomic.Int64
-	latency      atomic.Uint64 // moving average in seconds, as bits of a float64
-	observed     atomic.Int64  // when it was taken, since the balancer's epoch
-	failures     atomic.Int64  // in a row
-	ejections    atomic.Int64  // in a row
-	ejectedUntil atomic.Int64  // since the epoch
-	since        time.Time     // when the endpoint was first seen; zero for those of the first table
+	latency      atomic.Uint64 // moving average in nanoseconds, as bits of a float64
+	observed     atomic.Int64  // when it was taken
+	ejectedUntil atomic.Int64
+	since        time.Duration // when the endpoint was first seen; long ago for those of the first table
+	failures     atomic.Int32  // in a row
+	ejections    atomic.Int32  // in a row
 }
+
+// longAgo is the age of what was there from the start.
+const longAgo = time.Duration(-1 << 62)
 
 // table is what Pick reads: the usable endpoints of a set, immutable.
 type table struct {
 	set     *set
 	classes [][]*node // in the order of preference, each with an endpoint at least
-	picker  picker    // over the first
+	best    []*node   // the first of them
+	picker  picker    // over best
 }
 
 // build makes the table of a set. b.mu is held.
@@ -46,8 +51,9 @@ func (b *Balancer) build(s *set, now time.Time) *table {
 	}
 	t.classes = b.withoutEjected(t.classes, now)
 	if len(t.classes) > 0 {
-		b.warmUp(t.classes[0], now)
-		t.picker = b.strategy.newPicker(t.classes[0], b)
+		t.best = t.classes[0]
+		b.warmUp(t.best, now)
+		t.picker = b.strategy.newPicker(t.best, b)
 	}
 	return t
 }
@@ -56,9 +62,9 @@ func (b *Balancer) build(s *set, now time.Time) *table {
 func (b *Balancer) node(e Endpoint, known map[identity]*stats, now time.Time) *node {
 	s := known[e.identity()]
 	if s == nil {
-		s = new(stats)
+		s = &stats{since: longAgo}
 		if known != nil {
-			s.since = now
+			s.since = now.Sub(b.epoch)
 		}
 	}
 	b.nodes[e.identity()] = s
@@ -78,7 +84,7 @@ func (b *Balancer) warmUp(class []*node, now time.Time) {
 	steps := make([]int, len(class))
 	for i, n := range class {
 		steps[i] = warmUpSteps
-		if age := now.Sub(n.since); age < window {
+		if age := now.Sub(b.epoch) - n.since; age < window {
 			warming = true
 			steps[i] = 1 + int(age*(warmUpSteps-1)/window)
 		}

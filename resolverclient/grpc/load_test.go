@@ -1,0 +1,297 @@
+package dnsreggrpc_test
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+
+	dnsreggrpc "github.com/dnsreg/dnsreg/resolverclient/grpc"
+)
+
+// load is callers that go on until stopped, unary and streaming.
+type load struct {
+	unary, streams, failed atomic.Int64
+	cancel                 context.CancelFunc
+	running                sync.WaitGroup
+}
+
+// run starts callers that pause a little after each call, so that a machine of two processors has time for the rest.
+func run(tb testing.TB, conn *grpc.ClientConn, unary, streams int) *load {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &load{cancel: cancel}
+	for range unary {
+		l.caller(ctx, tb, &l.unary, func() (string, error) { return callOnce(ctx, conn) })
+	}
+	for range streams {
+		l.caller(ctx, tb, &l.streams, func() (string, error) { return converse(ctx, conn) })
+	}
+	tb.Cleanup(l.stop)
+	return l
+}
+
+func (l *load) caller(ctx context.Context, tb testing.TB, done *atomic.Int64, call func() (string, error)) {
+	l.running.Go(func() {
+		pause := time.NewTicker(2 * time.Millisecond)
+		defer pause.Stop()
+		for ctx.Err() == nil {
+			_, err := call()
+			switch {
+			case ctx.Err() != nil:
+				return
+			case err != nil:
+				l.failed.Add(1)
+				tb.Errorf("a call failed: %v", err)
+			}
+			done.Add(1)
+			<-pause.C
+		}
+	})
+}
+
+// stop ends the callers and waits for them.
+func (l *load) stop() {
+	l.cancel()
+	l.running.Wait()
+}
+
+// scale is a registry with instances under load.
+type scale struct {
+	*registry
+	apps map[string]*app
+}
+
+func newScale(tb testing.TB) *scale { return &scale{newRegistry(tb), map[string]*app{}} }
+
+// start starts and registers an instance.
+func (s *scale) start(id string) {
+	s.Helper()
+	s.apps[id] = newApp(s, id)
+	s.up(instance(id, s.apps[id].addr, 1))
+}
+
+// met waits until instances have calls and returns how long the last one waited.
+func (s *scale) met(ids ...string) (longest time.Duration) {
+	s.Helper()
+	began := time.Now()
+	for _, id := range ids {
+		eventually(s, noticed-time.Since(began), "traffic of "+id, func() bool { return s.apps[id].calls.Load() > 0 })
+	}
+	return time.Since(began)
+}
+
+// left deregisters instances, waits, and checks that none had a call after the time allowed. It returns how long after
+// its deregistration the last call began.
+func (s *scale) left(ids ...string) (longest time.Duration) {
+	s.Helper()
+	began := time.Now()
+	for _, id := range ids {
+		s.down(id)
+	}
+	eventually(s, 10*time.Second, "quiet", func() bool { return time.Since(began) > noticed+ttl })
+	for _, id := range ids {
+		since := time.Unix(0, s.apps[id].last.Load()).Sub(began)
+		if since > noticed {
+			s.Errorf("%s had a call %v after it was deregistered", id, since)
+		}
+		longest = max(longest, since)
+	}
+	return longest
+}
+
+// Rolling restart of three instances, each stopped while clients still know it, then 3 to 6 to 2, under unary and
+// streaming calls, without any retry policy: no call fails.
+func TestRollingRestartAndScale(t *testing.T) {
+	s := newScale(t)
+	for _, id := range []string{"web-1", "web-2", "web-3"} {
+		s.start(id)
+	}
+	client := s.client()
+	before := runtime.NumGoroutine()
+	conn := dial(t, client)
+	l := run(t, conn, 6, 3)
+	s.met("web-1", "web-2", "web-3")
+
+	for _, id := range []string{"web-1", "web-2", "web-3"} {
+		old := s.apps[id]
+		s.down(id)
+		old.server.GracefulStop()
+		s.start(id)
+		t.Logf("%s: restarted, first call after %v", id, s.met(id))
+	}
+	for _, id := range []string{"web-4", "web-5", "web-6"} {
+		s.start(id)
+	}
+	t.Logf("3 to 6: the last new one had a call after %v", s.met("web-4", "web-5", "web-6"))
+	gone := []string{"web-1", "web-3", "web-4", "web-6"}
+	t.Logf("6 to 2: the last call of a gone one began %v after", s.left(gone...))
+	for _, id := range gone {
+		s.apps[id].server.GracefulStop() // and hangs, should a client still be connected with calls
+	}
+	l.stop()
+	t.Logf("%d unary calls, %d streams, %d failed", l.unary.Load(), l.streams.Load(), l.failed.Load())
+	if l.unary.Load() < 1000 || l.streams.Load() < 300 {
+		t.Error("too few calls to tell anything")
+	}
+	conn.Close()
+	for _, id := range []string{"web-2", "web-5"} {
+		s.apps[id].server.Stop()
+	}
+	eventually(t, 5*time.Second, "goroutines at their number before", func() bool { return runtime.NumGoroutine() <= before })
+}
+
+// Instances that are killed take their calls with them. A retry policy, which they bring in their TXT records, repeats
+// those on another one.
+func TestKilledInstances(t *testing.T) {
+	const retry = `grpc_config=[{"serviceConfig":{"methodConfig":[{"name":[{}],"retryPolicy":{"maxAttempts":4,` +
+		`"initialBackoff":".01s","maxBackoff":".1s","backoffMultiplier":2,"retryableStatusCodes":["UNAVAILABLE"]}}]}}]`
+	r := newRegistry(t)
+	apps := newApps(t, 3)
+	for _, a := range apps {
+		r.up(instance(a.id, a.addr, 1, retry))
+	}
+	l := run(t, dial(t, r.client(), grpc.WithDefaultServiceConfig(`{}`)), 6, 0)
+	for i, a := range apps {
+		eventually(t, noticed, "traffic", func() bool { return a.calls.Load() > 50 })
+		a.server.Stop()
+		r.down(a.id)
+		apps[i] = newApp(t, a.id)
+		r.up(instance(a.id, apps[i].addr, 1, retry))
+		eventually(t, noticed, "traffic after the restart", func() bool { return apps[i].calls.Load() > 0 })
+	}
+	l.stop()
+	t.Logf("%d unary calls, %d failed, with each instance killed once", l.unary.Load(), l.failed.Load())
+}
+
+// An instance that is being drained keeps the calls that it has and gets no new ones.
+func TestDrainingKeepsItsStreams(t *testing.T) {
+	r := newRegistry(t)
+	apps := newApps(t, 2)
+	for _, a := range apps {
+		r.up(instance(a.id, a.addr, 1))
+	}
+	conn := dial(t, r.client())
+	drained := apps[0]
+	var stream grpc.ClientStream
+	for drained.calls.Load() == 0 || stream == nil {
+		s, err := open(t.Context(), conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, err := ask(s); err != nil {
+			t.Fatal(err)
+		} else if id == drained.id {
+			stream = s
+		}
+	}
+	r.drain(drained.id)
+	eventually(t, noticed, "no call for 100 in a row", func() bool {
+		before := drained.calls.Load()
+		for range 100 {
+			if _, err := callOnce(t.Context(), conn); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return drained.calls.Load() == before
+	})
+	for range 10 {
+		if id, err := ask(stream); err != nil || id != drained.id {
+			t.Fatalf("stream of the drained instance: got %q, %v", id, err)
+		}
+	}
+	if err := stream.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWeights(t *testing.T) {
+	r := newRegistry(t)
+	apps := newApps(t, 3)
+	weights := []uint16{1, 2, 7}
+	for i, a := range apps {
+		r.up(instance(a.id, a.addr, weights[i]))
+	}
+	conn := dial(t, r.client())
+	called := func() (n int64) {
+		for _, a := range apps {
+			n += min(1, a.calls.Load())
+			a.calls.Store(0)
+		}
+		return n
+	}
+	eventually(t, noticed, "all connected", func() bool {
+		for range 20 {
+			if _, err := callOnce(t.Context(), conn); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return called() == 3
+	})
+	l := run(t, conn, 4, 4)
+	eventually(t, 20*time.Second, "2,000 calls", func() bool { return l.unary.Load()+l.streams.Load() >= 2000 })
+	l.stop()
+	var sum, points float64
+	for _, a := range apps {
+		sum += float64(a.calls.Load())
+	}
+	for i, a := range apps {
+		points = 100 * float64(a.calls.Load()) / sum
+		t.Logf("weight %d: %.2f %%", weights[i], points)
+		if want := 10 * float64(weights[i]); points < want-5 || points > want+5 {
+			t.Errorf("weight %d: got %.2f %%, want %v ± 5", weights[i], points, want)
+		}
+	}
+}
+
+// While DNS is away, calls go on to the last good addresses, and what is new is seen once it is back.
+func TestDNSOutage(t *testing.T) {
+	r := newRegistry(t)
+	apps := newApps(t, 2)
+	r.up(instance(apps[0].id, apps[0].addr, 1))
+	l := run(t, dial(t, r.client()), 2, 1)
+	eventually(t, noticed, "traffic", func() bool { return apps[0].calls.Load() > 0 })
+	r.halt()
+	away := time.Now()
+	eventually(t, 10*time.Second, "some TTLs", func() bool { return time.Since(away) > 3*ttl })
+	before := apps[0].calls.Load()
+	eventually(t, noticed, "traffic without DNS", func() bool { return apps[0].calls.Load() > before })
+	r.up(instance(apps[1].id, apps[1].addr, 1))
+	r.serve()
+	t.Logf("a new one had a call %v after DNS was back", eventually(t, 15*time.Second, "traffic of the new one",
+		func() bool { return apps[1].calls.Load() > 0 }))
+	l.stop()
+}
+
+// The name of the policy's registration is the one that its service config names.
+func TestServiceConfigIsAccepted(t *testing.T) {
+	r := newRegistry(t)
+	for _, tt := range []struct {
+		name, in string
+		fails    bool
+	}{
+		{"default", dnsreggrpc.ServiceConfig, false},
+		{"settings", `{"loadBalancingConfig":[{"dnsreg_srv":{"ejectAfter":-1,"ejectFor":"1.5s","failoverDelay":"0s"}}]}`, false},
+		{"settings of a later version", `{"loadBalancingConfig":[{"dnsreg_srv":{"new":1}}]}`, false},
+		{"no limit", `{"loadBalancingConfig":[{"dnsreg_srv":{"ejectAfter":0}}]}`, true},
+		{"no time", `{"loadBalancingConfig":[{"dnsreg_srv":{"ejectFor":"0s"}}]}`, true},
+		{"negative delay", `{"loadBalancingConfig":[{"dnsreg_srv":{"failoverDelay":"-1s"}}]}`, true},
+		{"no unit", `{"loadBalancingConfig":[{"dnsreg_srv":{"ejectFor":"10"}}]}`, true},
+		{"a number", `{"loadBalancingConfig":[{"dnsreg_srv":{"ejectFor":10}}]}`, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			conn, err := grpc.NewClient("dnsreg:///web", grpc.WithResolvers(&dnsreggrpc.Builder{Client: r.client()}),
+				grpc.WithDefaultServiceConfig(tt.in), grpc.WithInsecure()) //nolint
+			if err == nil {
+				conn.Close()
+			}
+			if (err != nil) != tt.fails {
+				t.Errorf("got %v, want an error: %v", err, tt.fails)
+			}
+		})
+	}
+}
