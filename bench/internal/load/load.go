@@ -42,7 +42,8 @@ type Result struct {
 // QPS returns the replies a second.
 func (r *Result) QPS() float64 { return float64(r.Answered) / r.Elapsed.Seconds() }
 
-// grace is how long a reply may take before the query counts as lost.
+// grace is how long a reply may take before the query counts as lost, and for how long no reply may come at the end
+// before the rest does.
 const grace = 200 * time.Millisecond
 
 // maxLatency is the greatest latency that is recorded as it is, in ns.
@@ -176,8 +177,12 @@ func (g *generator) sleep() {
 func (g *generator) drain(start time.Time) error {
 	for end := time.Now().Add(grace); time.Now().Before(end) && g.waiting() > 0; {
 		for _, f := range g.flows {
-			if _, err := f.receive(time.Since(start)); err != nil {
+			n, err := f.receive(time.Since(start))
+			if err != nil {
 				return err
+			}
+			if n > 0 {
+				end = time.Now().Add(grace)
 			}
 		}
 	}

@@ -83,7 +83,11 @@ func (g *group) run(ctx context.Context, scenarios []Scenario) ([]Row, error) {
 	}
 	for round := range g.Runs + 1 {
 		for _, t := range trials {
-			sample, err := t.measure(ctx, g.Duration)
+			d := g.Duration
+			if round == 0 {
+				d = max(d, t.warmUp())
+			}
+			sample, err := t.measure(ctx, d)
 			if err != nil {
 				return nil, fmt.Errorf("%s, %s: %w", t.Scenario.Name, t.Subject, err)
 			}

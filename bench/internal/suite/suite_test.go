@@ -42,8 +42,8 @@ func TestScenariosAreSound(t *testing.T) {
 		if err := s.Zone.Validate(); err != nil {
 			t.Errorf("%s: %v", s.Name, err)
 		}
-		if s.Cores < 1 || s.Cores > 2 {
-			t.Errorf("%s: %d cores", s.Name, s.Cores)
+		if s.Cores < 1 || s.Cores > 2 || s.Window < 1 {
+			t.Errorf("%s: %d cores, window %d", s.Name, s.Cores, s.Window)
 		}
 		if s.Cookies && !s.Query.EDNS {
 			t.Errorf("%s: cookies without EDNS", s.Name)
@@ -199,7 +199,7 @@ func TestDescribe(t *testing.T) {
 // TestRun measures a small zone for a moment with every subject but dnsreg's binary, in all forms of load.
 func TestRun(t *testing.T) {
 	z := zone.Zone{Services: 20, Instances: 3}
-	base := suite.Scenario{Group: "g", Zone: z, Query: zone.Query{Kind: zone.SRV, EDNS: true}, Cores: 1}
+	base := suite.Scenario{Group: "g", Zone: z, Query: zone.Query{Kind: zone.SRV, EDNS: true}, Cores: 1, Window: 100}
 	form := func(name string, set func(*suite.Scenario)) suite.Scenario {
 		s := base
 		s.Name = name
@@ -215,7 +215,7 @@ func TestRun(t *testing.T) {
 		form("tcp", func(s *suite.Scenario) { s.TCP, s.Subjects = true, []suite.Subject{suite.Quiet} }),
 		form("two", func(s *suite.Scenario) { s.Group, s.Cores, s.Subjects = "two", 2, []suite.Subject{suite.Quiet} }),
 	}
-	cfg := suite.Config{Dir: t.TempDir(), Runs: 2, Duration: 100 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)}
+	cfg := suite.Config{Dir: t.TempDir(), Runs: 2, Duration: 300 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)}
 	rows, err := suite.Run(t.Context(), cfg, list)
 	if err != nil {
 		t.Fatal(err)

@@ -199,6 +199,11 @@ func (t *trial) sample(ctx context.Context, d time.Duration) (Sample, error) {
 	return s, err
 }
 
+// warmUp is how long it takes to ask for every name once, with time for a server to build its answer.
+func (t *trial) warmUp() time.Duration {
+	return time.Duration(len(t.mix.Queries)) * 100 * time.Microsecond
+}
+
 func (t *trial) loadCores() []int {
 	if t.Scenario.Cores > 1 {
 		return []int{serverCore, loadCore}
@@ -211,7 +216,7 @@ func (t *trial) ask(ctx context.Context, d time.Duration) (load.Result, error) {
 		run := load.Dnsperf{Server: t.server.Addr, Queries: t.queries, Duration: d, Connections: 20, Window: tcpWindow}
 		return run.Run(ctx)
 	}
-	spec := load.Spec{Server: t.server.Addr, Mix: t.mix, Duration: d, Rate: t.Scenario.Rate, Window: window}
+	spec := load.Spec{Server: t.server.Addr, Mix: t.mix, Duration: d, Rate: t.Scenario.Rate, Window: t.Scenario.Window}
 	if t.Scenario.Cores > 1 {
 		spec.Sockets, spec.Sleep = 16, true
 	}
