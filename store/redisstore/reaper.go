@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -35,7 +36,8 @@ type reaper struct {
 	seen  uint64 // how much of the journal is in dues
 	epoch string // that dues belongs to
 	hints map[name]bool
-	ticks time.Duration // when the last tick was
+	ticks time.Duration // when the last tick was sent
+	acked time.Duration // when Redis last answered one; negative at first
 }
 
 func (r *reaper) state() string {
@@ -49,7 +51,7 @@ func (r *reaper) state() string {
 func (r *reaper) run(ctx context.Context, s *Store) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	r.ticks, r.hints = -s.config.Tick, make(map[name]bool)
+	r.ticks, r.acked, r.hints = -s.config.Tick, -reaperGap, make(map[name]bool)
 	for {
 		select {
 		case <-ctx.Done():
@@ -90,10 +92,17 @@ func (r *reaper) tick(ctx context.Context, s *Store) {
 		r.stand(s, false)
 		return
 	}
+	hold := 0
+	if s.now()-r.acked > reaperGap {
+		hold = 1
+	}
 	ctx, cancel := call(ctx)
 	defer cancel()
 	reply, err := s.scripts.tick.run(ctx, s.redis, []string{s.keys.meta, s.keys.reaper},
-		current.epoch, uint64(current.applied), s.id, millis(reaperTerm), millis(reaperGap))
+		current.epoch, uint64(current.applied), s.id, millis(reaperTerm), millis(reaperGap), hold)
+	if err == nil {
+		r.acked = s.now()
+	}
 	if denied(err) {
 		s.readOnly.Store(true)
 	}
@@ -174,23 +183,23 @@ func (r *reaper) reap(ctx context.Context, s *Store, due []candidate) bool {
 	}
 	s.stats.reaps.Add(uint64(len(due)))
 	now := s.now()
-	var ended []candidate
+	var ended, endless []candidate
 	for i, c := range due {
 		switch ttl := c.live().TTL; {
 		case left[i] == -2:
 			ended = append(ended, c)
-			continue
 		case left[i] < 0 || left[i] > ttl+ttl/2:
-			r.clamp(ctx, s, c)
+			endless = append(endless, c)
 			r.dues.set(c, now+ttl)
 		default:
 			r.dues.set(c, now+left[i]+time.Millisecond)
 		}
 	}
-	for len(ended) > 0 {
-		n := min(len(ended), removeBatch)
-		r.remove(ctx, s, ended[:n])
-		ended = ended[n:]
+	for part := range slices.Chunk(endless, removeBatch) {
+		r.clamp(ctx, s, part)
+	}
+	for part := range slices.Chunk(ended, removeBatch) {
+		r.remove(ctx, s, part)
 	}
 	return true
 }
@@ -214,13 +223,17 @@ func (r *reaper) left(ctx context.Context, s *Store, due []candidate) ([]time.Du
 	return left, nil
 }
 
-// clamp mends a lease that a clock has made too long.
-func (r *reaper) clamp(ctx context.Context, s *Store, c candidate) {
+// clamp mends leases that a clock has made too long.
+func (r *reaper) clamp(ctx context.Context, s *Store, endless []candidate) {
+	keys, args := []string{s.keys.meta}, []any{r.epoch}
+	for _, c := range endless {
+		keys = append(keys, s.keys.lease(c.name()))
+		args = append(args, millis(c.live().TTL))
+	}
 	ctx, cancel := call(ctx)
 	defer cancel()
-	_, err := s.scripts.clamp.run(ctx, s.redis, []string{s.keys.meta, s.keys.lease(c.name())}, r.epoch, millis(c.live().TTL))
-	if err == nil {
-		s.stats.clamps.Add(1)
+	if _, err := s.scripts.clamp.run(ctx, s.redis, keys, args...); err == nil {
+		s.stats.clamps.Add(uint64(len(endless)))
 	}
 }
 

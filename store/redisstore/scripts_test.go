@@ -84,7 +84,7 @@ func (l *lab) restore(in store.Instance, overlay, restored string) string {
 }
 
 func (l *lab) tick(caller string) string {
-	return l.run("tick", []string{l.Meta(), l.Reaper()}, "e", 1, caller, 1000, 2000)
+	return l.run("tick", []string{l.Meta(), l.Reaper()}, "e", 1, caller, 1000, 2000, 0)
 }
 
 // unhold ends the hold that every epoch begins with, and says that leases were watched all along.
@@ -223,8 +223,14 @@ func TestScriptTick(t *testing.T) {
 			t.Errorf("tick at %v: no hold", tick)
 		}
 	}
+	l.unhold()
+	l.expect(l.run("tick", []string{l.Meta(), l.Reaper()}, "e", 1, "y", 1000, 2000, 1), "[BUSY]")
+	l.expect(hold(), "0")
 	l.server.Do("DEL", l.Reaper())
-	l.expect(l.tick("y"), "[OK]")
+	l.expect(l.run("tick", []string{l.Meta(), l.Reaper()}, "e", 1, "y", 1000, 2000, 1), "[OK]")
+	if hold() == "0" {
+		t.Error("the caller wants a hold, and there is none")
+	}
 }
 
 func TestScriptRemove(t *testing.T) {

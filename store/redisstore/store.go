@@ -43,7 +43,8 @@ type Store struct {
 	current  atomic.Pointer[state]
 	syncedAt atomic.Int64 // time.Duration of the last good look, negative before the first
 	readOnly atomic.Bool  // Redis denies this server to write
-	renewals renewals
+	renewals *batcher[*renewing]
+	writes   *batcher[*writing]
 	bell     bell
 	reaper   reaper
 	stats    counters
@@ -90,7 +91,8 @@ func New(config Config) (*Store, error) {
 	s.redis = connect(target, config.TLS, s.keys.meta)
 	s.syncedAt.Store(-1)
 	s.current.Store(&state{view: new(store.View), stored: new(store.View)})
-	s.renewals.slots = make(chan struct{}, renewSlots)
+	s.renewals = newBatcher(renewPause, s.sendRenewals)
+	s.writes = newBatcher(writePause, s.sendWrites)
 	s.bell.recycle = make(chan struct{}, 1)
 	s.bell.expired = make(chan name, expiredHints)
 	return s, nil

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/dnsreg/dnsreg/store"
 )
 
@@ -31,15 +33,57 @@ func (s *Store) write(ctx context.Context, what string, script *script, keys []s
 		if err != nil {
 			return written{}, s.unavailable(ctx, what, err)
 		}
-		reply, err := script.run(bounded, s.redis, keys, append([]any{epoch, uint64(known)}, args...)...)
+		item := &writing{outcome: newOutcome(), script: script, keys: keys, args: append([]any{epoch, uint64(known)}, args...)}
+		s.writes.add(item)
+		err = s.writes.await(bounded, item)
 		if err != nil {
 			return written{}, s.unavailable(ctx, what, err)
 		}
-		if text(reply, 0) != statusNoEpoch {
-			return written{epoch, reply}, nil
+		if text(item.reply, 0) != statusNoEpoch {
+			return written{epoch, item.reply}, nil
 		}
 		refused = epoch
 	}
+}
+
+// writePause is the least time between two batches of changes that are not full.
+const writePause = time.Millisecond
+
+// writing is one change on its way.
+type writing struct {
+	outcome
+	script *script
+	keys   []string
+	args   []any
+	cmd    *redis.Cmd
+	reply  []any // once it is settled
+}
+
+// sendWrites runs scripts in one round trip, and those that Redis does not know in a second.
+func (s *Store) sendWrites(ctx context.Context, batch []*writing) error {
+	err := s.round(ctx, func(pipe redis.Pipeliner) {
+		for _, w := range batch {
+			w.cmd = pipe.EvalSha(ctx, w.script.sha, w.keys, w.args...)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	err = s.round(ctx, func(pipe redis.Pipeliner) {
+		for _, w := range batch {
+			if redis.HasErrorPrefix(w.cmd.Err(), "NOSCRIPT") {
+				w.cmd = pipe.Eval(ctx, w.script.source, w.keys, w.args...)
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for _, w := range batch {
+		w.reply, err = w.cmd.Slice()
+		w.settle(err)
+	}
+	return nil
 }
 
 // epoch returns the epoch in force, and waits for another where Redis has refused it.

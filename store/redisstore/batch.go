@@ -1,0 +1,168 @@
+package redisstore
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Batches have batchSize items, of which batchSlots are on their way at once; they are larger only where so many items are
+// pending that every slot has that many.
+const (
+	batchSize  = 200
+	batchSlots = 4
+)
+
+// batched is one of many calls that go to Redis together.
+type batched interface {
+	settled() <-chan struct{} // closed when it is done
+	result() error            // of a settled one: why it is not known what came of it
+	fail(error)               // settles it, unless it is
+}
+
+// batcher collects the calls of all callers and sends them in batches. One that begins less than pause after the last
+// waits for so long, or until it is full: many small ones would cost Redis more than the calls themselves. It has no
+// goroutine of its own: whoever waits and finds a slot free sends.
+type batcher[T batched] struct {
+	pause time.Duration
+	send  func(ctx context.Context, batch []T) error // settles every one, or returns why it could not
+	slots chan struct{}                              // filled while a batch is on its way
+
+	mu      sync.Mutex // guards all below
+	pending []T
+	full    chan struct{} // closed when a batch is; nil while nobody waits for that
+	last    time.Time     // when the last batch began
+	took    time.Duration // what a batch takes, smoothed
+}
+
+func newBatcher[T batched](pause time.Duration, send func(context.Context, []T) error) *batcher[T] {
+	return &batcher[T]{pause: pause, send: send, slots: make(chan struct{}, batchSlots)}
+}
+
+// add makes items pending.
+func (b *batcher[T]) add(items ...T) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pending = append(b.pending, items...)
+	if len(b.pending) >= batchSize && b.full != nil {
+		close(b.full)
+		b.full = nil
+	}
+}
+
+// await waits until items are settled, and returns the first error among them, or that of ctx.
+func (b *batcher[T]) await(ctx context.Context, items ...T) error {
+	for len(items) > 0 {
+		select {
+		case <-items[0].settled():
+			if err := items[0].result(); err != nil {
+				return err
+			}
+			items = items[1:]
+			continue
+		default:
+		}
+		select {
+		case <-items[0].settled():
+		case b.slots <- struct{}{}:
+			b.dispatch(ctx, items[0])
+			<-b.slots
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// dispatch sends the oldest pending items, among which item need not be.
+func (b *batcher[T]) dispatch(ctx context.Context, item T) {
+	if b.gather(ctx, item); ctx.Err() != nil {
+		return
+	}
+	batch := b.take()
+	if len(batch) == 0 {
+		return
+	}
+	ctx, cancel := call(context.WithoutCancel(ctx)) // others wait for it too
+	defer cancel()
+	begin := time.Now()
+	if err := b.send(ctx, batch); err != nil {
+		for _, item := range batch {
+			item.fail(err)
+		}
+	}
+	b.measure(time.Since(begin))
+}
+
+// gather waits until a batch is full, item is settled by another, or pause has passed since the last batch.
+func (b *batcher[T]) gather(ctx context.Context, item T) {
+	b.mu.Lock()
+	wait := b.pause - time.Since(b.last)
+	if wait <= 0 || len(b.pending) >= batchSize {
+		b.mu.Unlock()
+		return
+	}
+	if b.full == nil {
+		b.full = make(chan struct{})
+	}
+	full := b.full
+	b.mu.Unlock()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-full:
+	case <-item.settled():
+	case <-ctx.Done():
+	}
+}
+
+func (b *batcher[T]) take() []T {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := min(len(b.pending), max(batchSize, len(b.pending)/batchSlots))
+	batch := b.pending[:n:n]
+	if b.pending = b.pending[n:]; len(b.pending) == 0 {
+		b.pending = nil
+	}
+	if n > 0 {
+		b.last = time.Now()
+	}
+	return batch
+}
+
+// measure smooths what batches take.
+func (b *batcher[T]) measure(took time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.took += (took - b.took) / 8
+}
+
+// latency returns what a batch takes, smoothed over the last few.
+func (b *batcher[T]) latency() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.took
+}
+
+// outcome is what batched calls have in common.
+type outcome struct {
+	done chan struct{}
+	once sync.Once
+	err  error
+}
+
+func newOutcome() outcome { return outcome{done: make(chan struct{})} }
+
+func (o *outcome) settled() <-chan struct{} { return o.done }
+
+func (o *outcome) result() error { return o.err }
+
+func (o *outcome) fail(err error) { o.settle(err) }
+
+func (o *outcome) settle(err error) {
+	o.once.Do(func() {
+		o.err = err
+		close(o.done)
+	})
+}
