@@ -15,7 +15,7 @@ import (
 
 // Limits of a connection, so that slow or idle ones hold little and not for ever.
 const (
-	headerTimeout  = 5 * time.Second
+	headerTimeout  = 3 * time.Second  // less than the default Drain, so that a started request ends in time
 	readTimeout    = 15 * time.Second // of a whole request
 	writeTimeout   = 30 * time.Second // of a whole reply, the call's own time included
 	idleTimeout    = 2 * time.Minute  // longer than most heartbeat intervals
@@ -63,8 +63,10 @@ func (s *Server) Run(ctx context.Context) error {
 	if len(s.listeners) == 0 {
 		return errors.New("run http: listen first")
 	}
+	quiet := &silent{conns: make(map[net.Conn]bool)}
 	server := &http.Server{
 		Handler:           s.handler,
+		ConnState:         quiet.note,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -83,18 +85,19 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	group.Go(func() error {
 		<-running.Done()
+		s.stopping.Store(true)
+		quiet.stop()
 		return s.stop(ctx, server)
 	})
 	return group.Wait()
 }
 
-// stop ends a server whose context has ended.
+// stop ends a server whose context has ended. Its error is not the context's: nobody's time ran out but the calls'.
 func (s *Server) stop(ctx context.Context, server *http.Server) error {
-	s.stopping.Store(true)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Drain)
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {
-		return fmt.Errorf("stop http: calls still run after %s: %w", s.cfg.Drain, errors.Join(err, server.Close()))
+		return fmt.Errorf("stop http: calls still run after %s: %v", s.cfg.Drain, errors.Join(err, server.Close()))
 	}
 	return nil
 }
