@@ -98,7 +98,7 @@ func sizes() []Scenario {
 		in("sizes", 1, zone.Zone{Services: 1000, Instances: 50},
 			named(udp, "udp-50", "SRV, 50 instances, truncated"), named(tcp, "tcp-50", "SRV, 50 instances, TCP")),
 		in("sizes", 1, zone.Zone{Services: 50, Instances: 1000},
-			named(slow, "udp-1000", "SRV, 1,000 instances, truncated"), named(tcp, "tcp-1000", "SRV, 1,000 instances, TCP")),
+			named(slow, "udp-1000", "SRV, 1,000 instances, truncated")), // dnsperf takes no reply of 50 KiB over TCP
 	)
 }
 
