@@ -50,14 +50,14 @@ func ask(t testing.TB, f *fleet, servers ...*server) []*asker {
 func (a *asker) once() {
 	members := a.fleet.all()
 	m := members[rand.IntN(len(members))]
-	if p, _, _ := m.now(); p != beating {
+	if !m.answered() {
 		return
 	}
 	name := strings.TrimPrefix(strings.TrimSuffix(string(m.service), "._tcp"), "_")
 	host := m.in.ID + "." + name + "." + a.zone
 	for _, q := range []dns.Question{{Name: string(m.service) + "." + a.zone, Qtype: dns.TypeSRV}, {Name: host, Qtype: dns.TypeA}} {
 		reply := a.query(q)
-		if p, _, _ := m.now(); p != beating || reply == nil {
+		if !m.answered() || reply == nil {
 			return
 		}
 		a.judge(m, q, reply, host)

@@ -17,10 +17,12 @@ func changes(t testing.TB, n int, from, to *server) sample {
 	m := newMember(1_000_000, time.Minute, from)
 	for i := range n {
 		m.in.Port = uint16(1000 + i)
-		r, err := from.Register(t.Context(), m.service, m.in)
-		if err != nil {
-			t.Fatal(err)
-		}
+		var r store.Registration
+		eventually(t, bound, "a change is accepted", func() (ok bool) {
+			var err error
+			r, err = from.Register(t.Context(), m.service, m.in)
+			return err == nil
+		})
 		begin := time.Now()
 		eventually(t, bound, "the change shows on "+to.name, func() bool { return to.View().Revision() >= r.Revision })
 		took.add(time.Since(begin))
@@ -90,11 +92,7 @@ func TestRenewalsAreSilent(t *testing.T) {
 	r := redistest.Start(t)
 	a, b := serve(t, "a", r.URL()), serve(t, "b", r.URL())
 	w := newFleet(t, 10, time.Minute, a)
-	w.each(func(m *member) {
-		if err := w.register(m); err != nil {
-			t.Errorf("register %v: %v", m, err)
-		}
-	})
+	w.registerAll()
 	eventually(t, bound, "both servers show all", func() bool { return b.View().Instances() == 10 && b.View().Revision() == a.View().Revision() })
 	listener := r.Client().PSubscribe(t.Context(), "*")
 	defer listener.Close()

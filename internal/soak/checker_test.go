@@ -51,9 +51,11 @@ type part struct {
 	sum      uint64
 }
 
-// lookEvery is how often the checker looks at a view. Views come and go between two looks; what is missing from one is
-// missing until the member is registered again, which takes longer.
-const lookEvery = time.Millisecond
+// lookEvery is how often the checker looks at the views of a fleet of so many services: every millisecond, and less often
+// where a look takes long. Views come and go between two looks; what is missing from one is mostly missing from the next.
+func lookEvery(services int) time.Duration {
+	return max(time.Millisecond, time.Duration(services)*20*time.Microsecond)
+}
 
 // watch starts a checker of a fleet on servers. It ends with the test.
 func watch(t testing.TB, f *fleet, servers ...*server) *checker {
@@ -88,17 +90,22 @@ func (c *checker) add(s *server) {
 }
 
 func (c *checker) run(ctx context.Context) error {
-	const every = 50 // looks at views to one at deadlines
-	for n := 0; ctx.Err() == nil; n++ {
+	var deadlines time.Time // last looked at
+	for ctx.Err() == nil {
+		late := time.Since(deadlines) > 50*time.Millisecond
+		if late {
+			deadlines = time.Now()
+		}
 		c.mu.Lock()
 		for _, w := range c.watched {
 			c.look(w)
-			if n%every == 0 {
+			if late {
 				c.overdue(w)
 			}
 		}
+		every := lookEvery(len(c.members))
 		c.mu.Unlock()
-		pause(ctx, lookEvery)
+		pause(ctx, every)
 	}
 	return nil
 }
@@ -175,7 +182,7 @@ func (c *checker) compare(w *watched, snapshot *store.Snapshot, members []*membe
 func (c *checker) back(w *watched, m *member) {
 	delete(w.gone, m)
 	p, accepted, tried := m.now()
-	if p == beating || p == joining || !c.rolledAt.IsZero() {
+	if p <= beating || p == free || !c.rolledAt.IsZero() {
 		return
 	}
 	c.report("%s: %v is back, %v after its last accepted heartbeat and %v after its last attempt", w.name, m, time.Since(accepted), time.Since(tried))

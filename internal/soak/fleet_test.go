@@ -23,12 +23,13 @@ const (
 	silent               // no longer heartbeating
 	leaving              // being deregistered
 	left                 // deregistered
+	free                 // changed by the test itself, which says what has to be
 )
 
 const (
 	perService = 10
 	shards     = 8                      // goroutines that heartbeat
-	retryAfter = 200 * time.Millisecond // after an error, with jitter
+	retryAfter = 200 * time.Millisecond // after a first error, with jitter; then twice as long each time
 	callLimit  = 10 * time.Second       // for any call of a store; each ends long before
 )
 
@@ -39,15 +40,18 @@ type member struct {
 
 	joins sync.Mutex // held while it registers again or deregisters: an Agent does not do both at once
 
-	mu       sync.Mutex // guards all below
-	phase    phase
-	home     *server
-	etag     string
-	due      time.Time // of the next heartbeat
-	accepted time.Time // when the last accepted heartbeat was sent: the lease lasts at least ttl from then
-	begun    time.Time // when the last attempt began
-	tried    time.Time // when the last attempt ended, which may have renewed the lease whatever it returned
-	leftAt   time.Time // when the deregistration returned
+	mu        sync.Mutex // guards all below
+	phase     phase
+	home      *server
+	etag      string
+	due       time.Time // of the next heartbeat
+	accepted  time.Time // when the last accepted heartbeat was sent: the lease lasts at least ttl from then
+	failures  int       // attempts since the last accepted one
+	overslept bool      // the fleet was late with an attempt since the last accepted one
+	shown     bool      // by every server, so that every server answers it
+	begun     time.Time // when the last attempt began
+	tried     time.Time // when the last attempt ended, which may have renewed the lease whatever it returned
+	leftAt    time.Time // when the deregistration returned
 }
 
 func (m *member) String() string { return m.in.ID + "." + string(m.service) }
@@ -92,16 +96,9 @@ func newMember(i int, ttl time.Duration, home *server) *member {
 	return &member{service: store.Service(fmt.Sprintf("_s%d._tcp", i/perService)), in: in, home: home}
 }
 
-// start registers all members, concurrently, and heartbeats until the test ends. It returns how long registering took.
+// start heartbeats until the test ends and registers all members, concurrently. It returns how long registering took.
 func (f *fleet) start() time.Duration {
 	f.t.Helper()
-	begin := time.Now()
-	f.each(func(m *member) {
-		for f.register(m) != nil && f.t.Context().Err() == nil {
-			pause(f.t.Context(), jitter(retryAfter))
-		}
-	})
-	took := time.Since(begin)
 	run(f.t, func(ctx context.Context) error {
 		var wait sync.WaitGroup
 		for shard := range shards {
@@ -110,7 +107,18 @@ func (f *fleet) start() time.Duration {
 		wait.Wait()
 		return nil
 	})
-	return took
+	return f.registerAll()
+}
+
+// registerAll registers all members, many at once, each until it is accepted.
+func (f *fleet) registerAll() time.Duration {
+	begin := time.Now()
+	f.each(func(m *member) {
+		for f.register(m) != nil && f.t.Context().Err() == nil {
+			pause(f.t.Context(), time.Until(m.next()))
+		}
+	})
+	return time.Since(begin)
 }
 
 // join registers one more member, which the fleet's shards take up.
@@ -125,6 +133,10 @@ func (w *world) join(m *member) {
 	if err := w.register(m); err != nil {
 		w.t.Fatalf("register %v: %v", m, err)
 	}
+	for _, s := range w.servers {
+		eventually(w.t, bound, s.name+" shows "+m.String(), func() bool { return s.View().Service(m.service).Find(m.in.ID) != nil })
+	}
+	m.show()
 }
 
 // all returns the members, for goroutines other than the test's.
@@ -159,12 +171,13 @@ func (f *fleet) register(m *member) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.tried = time.Now()
-	m.due = m.tried.Add(jitter(m.in.TTL / 3))
 	if err != nil {
 		f.failed.Add(1)
+		m.due = m.tried.Add(m.backoff())
 		return err
 	}
-	m.accepted, m.etag = begin, r.Instance.ETag()
+	m.due = m.tried.Add(jitter(m.in.TTL / 3))
+	m.accepted, m.etag, m.overslept, m.failures = begin, r.Instance.ETag(), false, 0
 	if m.phase == joining {
 		m.phase = beating
 	}
@@ -232,6 +245,9 @@ func (f *fleet) renew(home *server, due []*member) {
 func (m *member) attempt(begin time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if !m.begun.IsZero() && begin.Sub(m.begun) > m.in.TTL*2/3 {
+		m.overslept = true
+	}
 	m.begun = begin
 }
 
@@ -270,11 +286,18 @@ func (m *member) settle(begin time.Time, accepted bool) {
 	defer m.mu.Unlock()
 	m.tried = time.Now()
 	if !accepted {
-		m.due = m.tried.Add(jitter(retryAfter))
+		m.due = m.tried.Add(m.backoff())
 		return
 	}
-	m.accepted = begin
+	m.accepted, m.overslept, m.failures = begin, false, 0
 	m.due = begin.Add(jitter(m.in.TTL / 3))
+}
+
+// backoff is how long a member waits after an attempt that failed: longer each time, at most until its next heartbeat is
+// due. m.mu is held.
+func (m *member) backoff() time.Duration {
+	m.failures++
+	return jitter(min(retryAfter<<min(m.failures-1, 10), m.in.TTL/3))
 }
 
 // silence stops a member's heartbeats. One that is on its way may still arrive.
@@ -295,11 +318,32 @@ func (m *member) at() (home *server, etag string) {
 	return m.home, m.etag
 }
 
+// show says that every server answers the member from now on.
+func (m *member) show() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.shown = true
+}
+
+// answered reports whether every server has to answer the member.
+func (m *member) answered() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.shown && m.phase == beating
+}
+
 // late reports whether the fleet, rather than the store, has failed a member: a busy machine kept it from heartbeating.
 func (m *member) late() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return time.Since(m.begun) > m.in.TTL*2/3
+	return m.overslept || time.Since(m.begun) > m.in.TTL*2/3
+}
+
+// next returns when the next attempt is due.
+func (m *member) next() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.due
 }
 
 // leaveTime returns when the member's deregistration returned, zero before.

@@ -28,8 +28,17 @@ func populate(t testing.TB, n int, servers ...*server) *world {
 	took := w.start()
 	seen := w.check.await(bound)
 	t.Logf("%d instances registered in %v, shown by every server %v later", n, took, seen)
-	w.askers = ask(t, w.fleet, servers...)
+	w.ask()
 	return w
+}
+
+// ask starts the askers, once every server shows the fleet.
+func (w *world) ask() {
+	w.t.Helper()
+	for _, m := range w.members {
+		m.show()
+	}
+	w.askers = ask(w.t, w.fleet, w.servers...)
 }
 
 // finish ends a scenario that is over its trouble: what ended in it has to go, what lives stays for another two leases.

@@ -93,7 +93,7 @@ func TestPartition(t *testing.T) {
 	w.check = watch(t, w.fleet, cut, b)
 	w.start()
 	w.check.await(bound)
-	w.askers = ask(t, w.fleet, cut, b)
+	w.ask()
 
 	w.check.fault()
 	p.Drop(redistest.Both)
