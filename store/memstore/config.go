@@ -15,6 +15,7 @@ const (
 	DefaultMaxInstances  = 1_000_000
 	DefaultMaxTombstones = 65_536
 	DefaultRetention     = 10 * time.Minute
+	DefaultSnapshotEvery = 30 * time.Second
 )
 
 // Config is what a [Store] is made from. A field of zero takes its default.
@@ -23,6 +24,8 @@ type Config struct {
 	MaxInstances  int           // live instances; default DefaultMaxInstances
 	MaxTombstones int           // deregistered ids, and emptied services in Changes, remembered; default DefaultMaxTombstones
 	Retention     time.Duration // how far back Changes reaches, and the least life of a tombstone; default DefaultRetention
+	SnapshotFile  string        // path of the file that outlives the process, see Store.Restore; none by default
+	SnapshotEvery time.Duration // between two writes of it; default DefaultSnapshotEvery
 	Logger        *slog.Logger  // default: discards
 }
 
@@ -43,6 +46,7 @@ func (c Config) complete() (Config, error) {
 	require(c.MaxInstances >= 0, "MaxInstances", c.MaxInstances, notNegative)
 	require(c.MaxTombstones >= 0, "MaxTombstones", c.MaxTombstones, notNegative)
 	require(c.Retention >= 0, "Retention", c.Retention, notNegative)
+	require(c.SnapshotEvery >= 0, "SnapshotEvery", c.SnapshotEvery, notNegative)
 	if wrong != nil {
 		return Config{}, fmt.Errorf("memstore: %w", &store.InvalidError{Fields: wrong})
 	}
@@ -60,6 +64,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Retention == 0 {
 		c.Retention = DefaultRetention
+	}
+	if c.SnapshotEvery == 0 {
+		c.SnapshotEvery = DefaultSnapshotEvery
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

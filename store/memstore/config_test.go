@@ -20,7 +20,7 @@ func TestConfig(t *testing.T) {
 		want []string // the fields that are wrong
 	}{
 		{"a zone is all that it takes", memstore.Config{Rules: zone}, nil},
-		{"all of it", memstore.Config{Rules: store.Rules{Zone: "a.b.", Hosts: []string{"ns1"}, Strict: true}, MaxInstances: 1, MaxTombstones: 1, Retention: 1}, nil},
+		{"all of it", memstore.Config{Rules: store.Rules{Zone: "a.b.", Hosts: []string{"ns1"}, Strict: true}, MaxInstances: 1, MaxTombstones: 1, Retention: 1, SnapshotFile: "f", SnapshotEvery: 1}, nil},
 		{"no zone", memstore.Config{}, []string{"Rules.Zone"}},
 		{"a zone in another form", memstore.Config{Rules: store.Rules{Zone: "SVC.internal"}}, []string{"Rules.Zone"}},
 		{"a zone of multicast DNS", memstore.Config{Rules: store.Rules{Zone: "local."}}, []string{"Rules.Zone"}},
@@ -29,7 +29,8 @@ func TestConfig(t *testing.T) {
 			MaxInstances:  -1,
 			MaxTombstones: -1,
 			Retention:     -1,
-		}, []string{"Rules.Zone", "Rules.Hosts[1]", "Rules.Hosts[2]", "MaxInstances", "MaxTombstones", "Retention"}},
+			SnapshotEvery: -1,
+		}, []string{"Rules.Zone", "Rules.Hosts[1]", "Rules.Hosts[2]", "MaxInstances", "MaxTombstones", "Retention", "SnapshotEvery"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := memstore.New(c.in)

@@ -17,12 +17,14 @@ const idle = time.Duration(math.MaxInt64)
 const sweepBatch = 1024
 
 // Run ends leases, tombstones and what Changes remembers, each as it falls due, until ctx ends; then it returns nil. It
-// runs in the caller's goroutine and starts no other. A second call at the same time returns an error at once.
+// runs in the caller's goroutine and starts no other but the one that writes Config.SnapshotFile, where there is one:
+// regularly, and once more before Run returns. A second call at the same time returns an error at once.
 func (s *Store) Run(ctx context.Context) error {
 	if !s.running.CompareAndSwap(false, true) {
 		return errors.New("memstore: run: already running")
 	}
 	defer s.running.Store(false)
+	defer s.keep(ctx)()
 	for {
 		s.report(s.sweep())
 		select {

@@ -27,6 +27,7 @@ type Store struct {
 	start     time.Time // origin of every time.Duration below that says when
 	running   atomic.Bool
 	view      atomic.Pointer[store.View]
+	snapshots snapshots
 
 	mu       sync.Mutex // guards all below, and every store to view
 	leases   map[name]*lease
@@ -62,6 +63,7 @@ func New(config Config) (*Store, error) {
 		log:       newChangelog(first, config.MaxTombstones),
 		alarm:     time.NewTimer(idle),
 		alarmAt:   idle,
+		snapshots: snapshots{path: config.SnapshotFile, every: config.SnapshotEvery},
 	}
 	s.view.Store(new(store.View).With(first))
 	return s, nil
