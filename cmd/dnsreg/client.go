@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -55,7 +56,11 @@ func (f *httpFlags) client() (*heartbeat.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := heartbeat.NewClient(heartbeat.Config{Server: f.server, Token: token})
+	cfg := heartbeat.Config{Server: f.server, Token: token}
+	if f.timeout > 0 {
+		cfg.HTTPClient = &http.Client{} // the limit is --timeout, shorter or longer than the client's own
+	}
+	client, err := heartbeat.NewClient(cfg)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -83,7 +88,18 @@ func within(ctx context.Context, timeout time.Duration) (context.Context, contex
 	if timeout <= 0 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w: --timeout %v", context.DeadlineExceeded, timeout))
+	return context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w: --timeout %v", errTimedOut, timeout))
+}
+
+// errTimedOut says that a verb's --timeout is over, which no other deadline does.
+var errTimedOut = errors.New("timed out")
+
+// inTime returns err, or that --timeout is over where that is why the call that returned err ended.
+func inTime(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errTimedOut) {
+		return cause
+	}
+	return err
 }
 
 // call runs do with a client and the limit of the flags.
@@ -94,7 +110,7 @@ func (f *httpFlags) call(ctx context.Context, do func(context.Context, *heartbea
 	}
 	ctx, cancel := within(ctx, f.timeout)
 	defer cancel()
-	return do(ctx, client)
+	return inTime(ctx, do(ctx, client))
 }
 
 // dnsFlags are the flags of the verbs that ask DNS.
@@ -122,5 +138,5 @@ func (f *dnsFlags) call(ctx context.Context, do func(context.Context, *resolverc
 	defer func() { err = errors.Join(err, client.Close()) }()
 	ctx, cancel := within(ctx, f.timeout)
 	defer cancel()
-	return do(ctx, client)
+	return inTime(ctx, do(ctx, client))
 }

@@ -176,7 +176,7 @@ func (d *daemon) URL() string { return d.http.URL() }
 // A store that is out of reach keeps nothing from starting: it is served as lost until it is found.
 func (d *daemon) Run(ctx context.Context) error {
 	if err := d.store.restore(); err != nil {
-		return errors.Join(err, closing(d.http.Run), closing(d.dns.Run))
+		return errors.Join(fmt.Errorf("store.snapshot_file: %w", err), closing(d.http.Run), closing(d.dns.Run))
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -39,6 +39,7 @@ func newMemory(cfg configs.Store, rules store.Rules, log *slog.Logger) (*registr
 	s, err := memstore.New(memstore.Config{
 		Rules:        rules,
 		MaxInstances: cfg.MaxInstances,
+		SnapshotFile: cfg.SnapshotFile,
 		Logger:       log,
 	})
 	if err != nil {
@@ -47,7 +48,7 @@ func newMemory(cfg configs.Store, rules store.Rules, log *slog.Logger) (*registr
 	return &registry{
 		Store:   s,
 		run:     s.Run,
-		restore: func() error { return nil },
+		restore: s.Restore,
 		figures: func() metrics.Store { return memoryFigures(s) },
 	}, nil
 }
@@ -63,7 +64,7 @@ func memoryFigures(s *memstore.Store) metrics.Store {
 		Services:        stats.Services,
 		Revision:        stats.Revision,
 		Freshness:       s.Freshness(),
-		Memory:          &metrics.Memory{Tombstones: stats.Tombstones},
+		Memory:          &metrics.Memory{Tombstones: stats.Tombstones, Saves: stats.Saves, SaveErrors: stats.SaveErrors},
 	}
 }
 
