@@ -45,8 +45,8 @@ type AgentConfig struct {
 // back, even empty, knows every entry within one interval.
 //
 // An entry that was deregistered by somebody else (410) ends, and so does one that breaks a rule of the server (400,
-// 413, 422), since neither heals by itself. Every other refusal (401, 403, 409 …) is tried again twice a minute: a
-// token may be put right and a full service may shrink.
+// 413, 422), since neither heals by itself. Every other refusal (401, 403, 409 …) is tried again, at the next heartbeat
+// while a lease is to be saved and else twice a minute: a server's tokens may be put right and a full service may shrink.
 type Agent struct {
 	client  *Client
 	notify  func(Event)
@@ -111,6 +111,8 @@ func memberships(cfg AgentConfig) ([]*membership, error) {
 		switch {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("entries[%d]: %w", i, err))
+		case checkID(e.Instance.ID) != nil:
+			errs = append(errs, fmt.Errorf("entries[%d]: %w", i, checkID(e.Instance.ID)))
 		case seen[k]:
 			errs = append(errs, fmt.Errorf("entries[%d]: %s %q must not be given twice", i, service, e.Instance.ID))
 		}

@@ -67,7 +67,7 @@ func (c *Client) Register(ctx context.Context, service store.Service, in store.I
 		return Registration{}, err
 	}
 	var r Registration
-	status, err := c.call(ctx, request{method: http.MethodPut, path: instancePath(service, in.ID), body: body}, &r)
+	status, err := c.callOn(ctx, service, in.ID, request{method: http.MethodPut, body: body}, &r)
 	r.Created = status == http.StatusCreated
 	return r, err
 }
@@ -76,12 +76,12 @@ func (c *Client) Register(ctx context.Context, service store.Service, in store.I
 // fails with [store.ErrGone] or [store.ErrConflict] when the instance is to be registered again and with
 // [store.ErrDeregistered] when it is to stop.
 func (c *Client) Heartbeat(ctx context.Context, service store.Service, id, etag string) (Lease, error) {
-	req := request{method: http.MethodPost, path: instancePath(service, id) + "/heartbeat"}
+	req := request{method: http.MethodPost, path: "/heartbeat"}
 	if etag != "" {
 		req.ifMatch = `"` + etag + `"`
 	}
 	var r Renewal
-	_, err := c.call(ctx, req, &r)
+	_, err := c.callOn(ctx, service, id, req, &r)
 	return r.Lease, err
 }
 
@@ -133,7 +133,7 @@ func (r BatchResult) beat() Beat {
 // deregistered all the same.
 func (c *Client) Deregister(ctx context.Context, service store.Service, id string) (Removal, error) {
 	var r Removal
-	_, err := c.call(ctx, request{method: http.MethodDelete, path: instancePath(service, id)}, &r)
+	_, err := c.callOn(ctx, service, id, request{method: http.MethodDelete}, &r)
 	return r, err
 }
 
@@ -153,7 +153,7 @@ func (c *Client) setOverlay(ctx context.Context, service store.Service, id strin
 	if err != nil {
 		return r, fmt.Errorf("encode overlay: %w", err)
 	}
-	_, err = c.call(ctx, request{method: http.MethodPatch, path: instancePath(service, id), body: body}, &r)
+	_, err = c.callOn(ctx, service, id, request{method: http.MethodPatch, body: body}, &r)
 	return r, err
 }
 
@@ -174,14 +174,27 @@ func (c *Client) Service(ctx context.Context, service store.Service) (Service, e
 // Instance returns one live instance. It fails with [store.ErrUnknown] when there is none.
 func (c *Client) Instance(ctx context.Context, service store.Service, id string) (Detail, error) {
 	var r Detail
-	_, err := c.call(ctx, request{method: http.MethodGet, path: instancePath(service, id)}, &r)
+	_, err := c.callOn(ctx, service, id, request{method: http.MethodGet}, &r)
 	return r, err
 }
 
 func servicePath(service store.Service) string { return "/v1/services/" + segment(string(service)) }
 
-func instancePath(service store.Service, id string) string {
-	return servicePath(service) + "/instances/" + segment(id)
+// callOn makes a call on an instance, to which the request's path is added. Without an id there is no such path.
+func (c *Client) callOn(ctx context.Context, service store.Service, id string, req request, reply any) (int, error) {
+	if err := checkID(id); err != nil {
+		return 0, err
+	}
+	req.path = servicePath(service) + "/instances/" + segment(id) + req.path
+	return c.call(ctx, req, reply)
+}
+
+// checkID refuses the empty id, an *store.InvalidError. All else about ids is the server's to say.
+func checkID(id string) error {
+	if id != "" {
+		return nil
+	}
+	return &store.InvalidError{Fields: []store.FieldError{store.NewFieldError("id", id, "must not be empty")}}
 }
 
 // segment escapes one segment of a path, dots included where anything between could take them for directories.

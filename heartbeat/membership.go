@@ -81,8 +81,15 @@ func judge(err error) verdict {
 	}
 }
 
-// slowly returns how long to wait after a refusal that the agent can do nothing about: half a minute to a whole one.
-func slowly() time.Duration { return 30*time.Second + rand.N(30*time.Second) }
+// refusedFor returns how long to wait after a refusal that the agent can do nothing about: half a minute to a whole one,
+// but where a lease is still to be saved no longer than to the next heartbeat.
+func (m *membership) refusedFor() time.Duration {
+	wait := 30*time.Second + rand.N(30*time.Second)
+	if m.registered {
+		wait = min(wait, time.Duration(phase()*float64(m.interval)))
+	}
+	return wait
+}
 
 func (m *membership) attrs() slog.Attr {
 	return slog.Group("instance", "service", m.Service, "id", m.Instance.ID)

@@ -1,6 +1,7 @@
 package heartbeat_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dnsreg/dnsreg/heartbeat"
+	"github.com/dnsreg/dnsreg/store"
 )
 
 // answer returns a handler that always answers the same.
@@ -127,4 +129,82 @@ func TestAgentOnePoisoned(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 	})
+}
+
+// TestAgentSavesTheLease holds that a refusal for a while, such as a proxy's 429, does not cost a live lease.
+func TestAgentSavesTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := newRegistry(t)
+		server := reg.handler
+		run(t, reg.wire, entries(1))
+		time.Sleep(time.Minute)
+		reg.set(answer(http.StatusTooManyRequests, `{}`), false)
+		time.Sleep(10 * time.Second) // the lease has 20 s left at the least
+		reg.set(server, false)
+		for range 60 {
+			if reg.known() != 1 {
+				t.Fatal("the lease ended")
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+// TestAgentSplitsABatch holds that a refusal of a whole batch, such as a proxy's 413, ends none of its entries.
+func TestAgentSplitsABatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := newRegistry(t)
+		server := reg.handler
+		reg.set(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.ContentLength > 500 {
+				answer(http.StatusRequestEntityTooLarge, "too large").ServeHTTP(w, r)
+				return
+			}
+			server.ServeHTTP(w, r)
+		}), false)
+		agent := run(t, reg.wire, entries(20))
+		time.Sleep(10 * time.Minute)
+		if reg.known() != 20 || len(agent.told(ended)) != 0 {
+			t.Errorf("%d instances, %d given up", reg.known(), len(agent.told(ended)))
+		}
+		if reg.count("POST /v1/heartbeats") < 100 {
+			t.Error("no batch was split")
+		}
+	})
+}
+
+// TestBatchFits holds that the greatest batch of an agent passes the server's limit with the longest names there are.
+func TestBatchFits(t *testing.T) {
+	renewals := make([]store.Renewal, heartbeat.BeatBatch)
+	for i := range renewals {
+		renewals[i] = store.Renewal{
+			Service: store.Service("_" + strings.Repeat("s", 62) + "._tcp"),
+			ID:      strings.Repeat("<", 63), // six octets each in JSON
+			ETag:    strings.Repeat("e", 32),
+		}
+	}
+	reg := newRegistry(t)
+	beats, err := reg.client(t).HeartbeatAll(t.Context(), renewals)
+	if err != nil || len(beats) != len(renewals) || beats[0].Err == nil {
+		t.Errorf("%d beats, %v", len(beats), err)
+	}
+}
+
+// TestEmptyIDIsRefusedHere holds that an empty id, which has no path of its own, never reaches a server.
+func TestEmptyIDIsRefusedHere(t *testing.T) {
+	w := &wire{}
+	client := w.client(t)
+	_, register := client.Register(t.Context(), "_web._tcp", store.Instance{Port: 80})
+	_, beat := client.Heartbeat(t.Context(), "_web._tcp", "", "")
+	_, deregister := client.Deregister(t.Context(), "_web._tcp", "")
+	_, agent := heartbeat.NewAgent(heartbeat.AgentConfig{Client: client, Entries: []heartbeat.Entry{{Service: "web"}}})
+	for _, err := range []error{register, beat, deregister, agent} {
+		if !errors.As(err, new(*store.InvalidError)) {
+			t.Errorf("error %v is no InvalidError", err)
+		}
+		wantText(t, err, `id "": must not be empty`)
+	}
+	if len(w.seen()) != 0 {
+		t.Errorf("calls %v", w.seen())
+	}
 }

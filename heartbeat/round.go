@@ -13,8 +13,10 @@ import (
 	"github.com/dnsreg/dnsreg/store"
 )
 
-// parallel bounds an agent's calls at one time.
-const parallel = 8
+const (
+	parallel  = 8    // calls of an agent at one time
+	beatBatch = 4000 // heartbeats in one call: they fit MaxBatchBody however long their names are
+)
 
 // round renews or registers every entry that is due, or nearly so. The first sign that the server is out of reach ends
 // it, and the entries left wait together.
@@ -48,7 +50,7 @@ func (a *Agent) renew(ctx context.Context, due []*membership) error {
 			registered = append(registered, m)
 		}
 	}
-	for batch := range slices.Chunk(registered, MaxBatch) {
+	for batch := range slices.Chunk(registered, beatBatch) {
 		sent, phase := time.Now(), phase()
 		beats, err := a.beat(ctx, batch)
 		if err != nil {
@@ -65,31 +67,49 @@ func (a *Agent) renew(ctx context.Context, due []*membership) error {
 	return nil
 }
 
-// beat renews a batch in one call. A refusal of the whole call is the result of each of its items.
+// beat renews a batch in one call. A refusal of the whole call is the result of each of its items, but for one that would
+// end them all, such as a proxy's 413: then each half is asked for by itself.
 func (a *Agent) beat(ctx context.Context, batch []*membership) ([]Beat, error) {
-	ctx, cancel := context.WithTimeout(ctx, a.patience())
-	defer cancel()
-	var beats []Beat
-	var err error
-	if len(batch) == 1 {
-		var lease Lease
-		lease, err = a.client.Heartbeat(ctx, batch[0].Service, batch[0].Instance.ID, batch[0].etag)
-		beats = []Beat{{Lease: lease}}
-	} else {
-		renewals := make([]store.Renewal, len(batch))
-		for i, m := range batch {
-			renewals[i] = store.Renewal{Service: m.Service, ID: m.Instance.ID, ETag: m.etag}
-		}
-		beats, err = a.client.HeartbeatAll(ctx, renewals)
-	}
+	beats, err := a.send(ctx, batch)
 	switch {
 	case err == nil:
 		return beats, nil
 	case judge(err) == again:
 		return nil, err
+	case judge(err) == final && len(batch) > 1:
+		return a.beatHalves(ctx, batch)
 	default:
 		return slices.Repeat([]Beat{{Err: err}}, len(batch)), nil
 	}
+}
+
+// send makes the call of a batch.
+func (a *Agent) send(ctx context.Context, batch []*membership) ([]Beat, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.patience())
+	defer cancel()
+	if len(batch) == 1 {
+		lease, err := a.client.Heartbeat(ctx, batch[0].Service, batch[0].Instance.ID, batch[0].etag)
+		return []Beat{{Lease: lease}}, err
+	}
+	renewals := make([]store.Renewal, len(batch))
+	for i, m := range batch {
+		renewals[i] = store.Renewal{Service: m.Service, ID: m.Instance.ID, ETag: m.etag}
+	}
+	return a.client.HeartbeatAll(ctx, renewals)
+}
+
+// beatHalves renews a batch of more than one in two calls.
+func (a *Agent) beatHalves(ctx context.Context, batch []*membership) ([]Beat, error) {
+	half := len(batch) / 2
+	first, err := a.beat(ctx, batch[:half])
+	if err != nil {
+		return nil, err
+	}
+	second, err := a.beat(ctx, batch[half:])
+	if err != nil {
+		return nil, err
+	}
+	return append(first, second...), nil
 }
 
 // put is one registration and what became of it.
@@ -180,7 +200,7 @@ func (a *Agent) failed(m *membership, err error) {
 		a.ended = append(a.ended, fmt.Errorf("%s %q: %w", m.Service, m.Instance.ID, err))
 		a.log.Error("given up", m.attrs(), "error", err)
 	case refused:
-		m.due = time.Now().Add(slowly())
+		m.due = time.Now().Add(m.refusedFor())
 		a.log.Warn("refused, trying again later", m.attrs(), "error", err, "again", m.due)
 	default:
 		m.due = time.Now().Add(time.Duration(phase() * float64(m.interval)))

@@ -96,7 +96,7 @@ var errTimedOut = errors.New("timed out")
 
 // inTime returns err, or that --timeout is over where that is why the call that returned err ended.
 func inTime(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errTimedOut) {
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errTimedOut) && !errors.Is(err, errTimedOut) {
 		return cause
 	}
 	return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -98,7 +97,7 @@ func judge(err error) (code int, hint string) {
 		return exitUsage, "dnsreg serve --help lists every key"
 	case errors.As(err, new(*store.InvalidError)):
 		return exitUsage, ""
-	case is(err, context.DeadlineExceeded):
+	case is(err, errTimedOut):
 		return exitTimeout, "--timeout allows more"
 	case is(err, store.ErrUnknown, resolverclient.ErrNotFound, resolverclient.ErrNotOffered):
 		return exitNotFound, "dnsreg services lists what is registered"

@@ -115,7 +115,7 @@ func (r *registrar) stay(ctx context.Context, client *heartbeat.Client, limit ti
 	defer cancel(nil)
 	inTime := func() {}
 	if limit > 0 {
-		late := gaveUp{fmt.Errorf("%w: not registered within %v", context.DeadlineExceeded, limit)}
+		late := gaveUp{fmt.Errorf("%w: not registered within %v", errTimedOut, limit)}
 		timer := time.AfterFunc(limit, func() { cancel(late) })
 		inTime = func() { timer.Stop() }
 	}
@@ -127,6 +127,9 @@ func (r *registrar) stay(ctx context.Context, client *heartbeat.Client, limit ti
 		Logger:  slog.New(troubleOnly{handler}),
 		Notify: func(e heartbeat.Event) {
 			if e.Registration == nil {
+				if heartbeat.Denied(e.Err) && !r.told { // the token was read once: no later try would be another
+					cancel(gaveUp{e.Err})
+				}
 				return
 			}
 			inTime()

@@ -123,6 +123,8 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 	}
 	data, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	switch {
+	case errors.As(err, new(*http.MaxBytesError)): // the greatest body of any call, met while reading
+		return nil, fmt.Errorf("%w: at most %d octets are allowed", errTooLarge, limit)
 	case err != nil:
 		return nil, &heartbeat.SyntaxError{Field: "body", Rule: fmt.Sprintf("must arrive whole: %v", err)}
 	case int64(len(data)) > limit:
