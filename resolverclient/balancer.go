@@ -22,6 +22,7 @@ type Balancer struct {
 	table    atomic.Pointer[table]
 	load     atomic.Int64 // picks that are not done, where the strategy needs it
 	dirty    atomic.Bool  // the table is to be built anew from the same set
+	counting atomic.Bool  // a window is open in which calls and failures are compared
 
 	mu    sync.Mutex // guards nodes, and building a table
 	nodes map[identity]*stats
@@ -60,7 +61,7 @@ func (c *Client) Balancer(service string, strategy Strategy, opts ...Option) (*B
 
 func newBalancer(e *entry, strategy Strategy, o options) *Balancer {
 	b := &Balancer{entry: e, strategy: strategy, options: o, turn: newTurns(), epoch: time.Now()}
-	b.budget.coins.Store(budgetSpare * coin)
+	b.budget.open(e.client.cfg.RetryShare)
 	return b
 }
 
@@ -75,8 +76,9 @@ type Picked struct {
 }
 
 // Done tells the balancer that the call has ended: with nil, or with an error that speaks against the instance, such
-// as a refused connection or a timeout. [Config.EjectAfter] such errors in a row keep the instance out for a while;
-// context.Canceled does not count. Call it once for each pick.
+// as a refused connection or a timeout. [Config.EjectAfter] such errors in a row, or a share of them that is
+// [Config.EjectShare] above the others', keep the instance out for a while; context.Canceled does not count. Call it
+// once for each pick.
 func (p Picked) Done(err error) {
 	if p.stats == nil {
 		return

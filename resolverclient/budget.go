@@ -6,8 +6,7 @@ import (
 )
 
 const (
-	// budgetShare is how many retries each call pays for; budgetSpare how many may be saved up, and are there at first.
-	budgetShare = 0.2
+	// budgetSpare is how many retries may be saved up, and are there at first.
 	budgetSpare = 100
 	// budgetFloor is how many retries a second are allowed whatever the number of calls.
 	budgetFloor = 10
@@ -17,14 +16,23 @@ const (
 // budget bounds retries in proportion to calls, so that a service in trouble does not get several times its traffic
 // on top. It is shared by all calls of a balancer.
 type budget struct {
+	share    int64 // what a call pays, set by open; negative where there are no retries
 	coins    atomic.Int64
 	refilled atomic.Int64 // when budgetFloor was paid last, since the balancer's epoch
 }
 
+// open sets how many retries each call pays for. A negative share allows none.
+func (b *budget) open(share float64) {
+	b.share = int64(share * coin)
+	if share >= 0 {
+		b.coins.Store(budgetSpare * coin)
+	}
+}
+
 // deposit pays for one call.
 func (b *budget) deposit() {
-	if b.coins.Load() < budgetSpare*coin {
-		b.coins.Add(budgetShare * coin)
+	if b.share > 0 && b.coins.Load() < budgetSpare*coin {
+		b.coins.Add(b.share)
 	}
 }
 
@@ -33,6 +41,9 @@ func (b *budget) withdraw(now time.Duration) bool {
 	for {
 		have := b.coins.Load()
 		if have < coin {
+			if b.share < 0 {
+				return false
+			}
 			if have = b.refill(now); have < coin {
 				return false
 			}

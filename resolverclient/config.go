@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -48,17 +50,37 @@ type Config struct {
 
 	// Strategy is the one that Do uses. Default WeightedRandom.
 	Strategy Strategy
-	// Tries is how many instances Do calls at most. Default 3.
-	Tries int
-	// Retry reports whether Do may call another instance after this error of the function. Default [IsConnectError].
-	Retry func(error) bool
+	// What follows, to ConnectTimeout, is how failures of instances are dealt with, by Do, Hedge, DialContext and
+	// Transports alike where nothing else is said.
 
-	// EjectAfter is how many failures in a row keep an endpoint out of picks; never more than half of all are out.
-	// Default 5, negative means never.
+	// Tries is how many instances a call is tried on at most. Default 3.
+	Tries int
+	// Retry reports whether Do and Hedge may call another instance after this error of the function. Default
+	// [IsConnectError]. A Transport goes by the request and by RetryStatuses instead.
+	Retry func(error) bool
+	// RetryStatuses are the HTTP statuses of a reply that says that this instance cannot serve now: they count as a
+	// failure of it, and a Transport sends a request that may be repeated to another. From 400 to 599. Default 502, 503
+	// and 504; empty and not nil means none.
+	RetryStatuses []int
+	// RetryShare is how many retries and hedges, together, each call pays for. A hundred are there at first and may be
+	// saved up, and ten a second are allowed however few calls there are. Default 0.2, negative means no retries at all.
+	RetryShare float64
+	// HedgeAfter is when a Transport sends a request that may be repeated to one more instance, because the first has
+	// not answered yet: the first answer counts. A good value is the p95 of the latency. Default 0, which means never.
+	HedgeAfter time.Duration
+
+	// EjectAfter is how many failures in a row keep an endpoint out of picks. Default 5, negative means never.
 	EjectAfter int
-	// EjectFor is how long; each further time in a row, after one failure, it is twice as long, at most 32 times.
-	// Default 10 s.
+	// EjectShare keeps an endpoint out whose share of failed calls is more than this above that of the others together,
+	// judged at the end of each 10 s that follow a failure, over 20 calls of its own and of the others at least.
+	// Default 0.2, negative means never.
+	EjectShare float64
+	// EjectFor is for how long; each further time in a row it is twice as long, at most 32 times. One that was ejected for
+	// failures in a row is so again after the first failure. Default 10 s.
 	EjectFor time.Duration
+	// EjectMost is the share of a service's endpoints that may be out at a time; beyond it they are used as if nothing
+	// were known. Above 0 and below 1. Default 0.5.
+	EjectMost float64
 
 	// ConnectTimeout is how long DialContext and a Transport try to connect to one address. Default 3 s.
 	ConnectTimeout time.Duration
@@ -84,10 +106,16 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Tries, 3)
 	orDefault(&c.ConnectTimeout, 3*time.Second)
 	orDefault(&c.EjectAfter, 5)
+	orDefault(&c.EjectShare, 0.2)
 	orDefault(&c.EjectFor, 10*time.Second)
+	orDefault(&c.EjectMost, 0.5)
+	orDefault(&c.RetryShare, 0.2)
 	orDefault(&c.Logger, slog.New(slog.DiscardHandler))
 	if c.Retry == nil {
 		c.Retry = IsConnectError
+	}
+	if c.RetryStatuses == nil {
+		c.RetryStatuses = []int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
 	}
 	if c.Dial == nil {
 		c.Dial = new(net.Dialer).DialContext
@@ -119,6 +147,7 @@ func (c Config) check() error {
 	}{
 		{"Timeout", c.Timeout}, {"LookupTimeout", c.LookupTimeout}, {"MinTTL", c.MinTTL},
 		{"NegativeTTL", c.NegativeTTL}, {"Idle", c.Idle}, {"EjectFor", c.EjectFor}, {"ConnectTimeout", c.ConnectTimeout},
+		{"HedgeAfter", c.HedgeAfter},
 	} {
 		if f.value < 0 {
 			bad(f.name, f.value, "must not be negative")
@@ -132,6 +161,7 @@ func (c Config) check() error {
 			bad(f.name, f.value, "must be at least 1")
 		}
 	}
+	c.checkFailures(bad)
 	if c.MaxTTL < c.MinTTL {
 		bad("MaxTTL", c.MaxTTL, "must be at least MinTTL")
 	}
@@ -139,6 +169,26 @@ func (c Config) check() error {
 		bad("Strategy", int(c.Strategy), "is not a strategy")
 	}
 	return errors.Join(errs...)
+}
+
+// checkFailures reports the wrong ones among the fields that say how failures are dealt with.
+func (c Config) checkFailures(bad func(field string, value any, rule string)) {
+	for _, status := range c.RetryStatuses {
+		if status < 400 || status > 599 {
+			bad("RetryStatuses", status, "must be from 400 to 599")
+		}
+	}
+	for _, f := range []struct {
+		name       string
+		value, top float64
+	}{{"RetryShare", c.RetryShare, 100}, {"EjectShare", c.EjectShare, 1}} {
+		if math.IsNaN(f.value) || f.value > f.top {
+			bad(f.name, f.value, fmt.Sprintf("must be at most %v", f.top))
+		}
+	}
+	if math.IsNaN(c.EjectMost) || c.EjectMost <= 0 || c.EjectMost >= 1 {
+		bad("EjectMost", c.EjectMost, "must be above 0 and below 1")
+	}
 }
 
 func isHostPort(s string) bool {

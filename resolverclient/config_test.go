@@ -17,7 +17,8 @@ func TestNewNamesEveryWrongField(t *testing.T) {
 	_, err := resolverclient.New(resolverclient.Config{
 		Servers: []string{"10.0.0.1", "10.0.0.1:0", ":53", "10.0.0.1:53"}, Zone: "local.",
 		Timeout: -1, Attempts: -1, LookupTimeout: -1, MaxEntries: -1, MinTTL: time.Minute, MaxTTL: time.Second,
-		NegativeTTL: -1, Idle: -1, Tries: -1, Strategy: 99,
+		NegativeTTL: -1, Idle: -1, Tries: -1, Strategy: 99, HedgeAfter: -1, RetryStatuses: []int{200, 503},
+		EjectMost: 1, EjectShare: 2,
 	})
 	if err == nil {
 		t.Fatal("no error")
@@ -26,6 +27,7 @@ func TestNewNamesEveryWrongField(t *testing.T) {
 		`Servers "10.0.0.1": must`, `Servers "10.0.0.1:0": must`, `Servers ":53": must`, `Zone "local.": must`,
 		"Timeout -1ns: must", "Attempts -1: must", "LookupTimeout -1ns: must", "MaxEntries -1: must",
 		"MaxTTL 1s: must", "NegativeTTL -1ns: must", "Idle -1ns: must", "Tries -1: must", "Strategy 99: is not",
+		"HedgeAfter -1ns: must", "RetryStatuses 200: must", "EjectMost 1: must", "EjectShare 2: must",
 	} {
 		if !strings.Contains(err.Error(), text) {
 			t.Errorf("%q does not say %q", err, text)

@@ -238,6 +238,22 @@ func TestDoKeepsToItsRetryBudget(t *testing.T) {
 	})
 }
 
+func TestDoWithoutRetries(t *testing.T) {
+	c := newClient(t, resolverclient.Config{
+		Servers: []string{listen(t, newZone(t, weighted(0, 1, 1, 1)...).serve)}, RetryShare: -1,
+	})
+	attempts := 0
+	for range 100 {
+		_ = c.Do(t.Context(), "web", func(context.Context, resolverclient.Endpoint) error {
+			attempts++
+			return refused()
+		})
+	}
+	if attempts != 100 {
+		t.Errorf("%d calls of 100 times Do, want no retries", attempts)
+	}
+}
+
 func TestDoDoesNotAllocate(t *testing.T) {
 	c := clientOf(t, newZone(t, weighted(0, 1, 2, 7)...).serve)
 	call := func(context.Context, resolverclient.Endpoint) error { return nil }

@@ -32,9 +32,10 @@
 //
 // # Failures
 //
-// An instance that fails [Config.EjectAfter] times in a row is kept out for a while, and then again after its first
-// failure. Never more than half of a service's instances are out. Retries and hedges together are bounded to a fifth of
-// the calls, so that trouble is not multiplied.
+// An instance that fails [Config.EjectAfter] times in a row, or much more often than the others ([Config.EjectShare]),
+// is kept out for a while, and then again sooner and for longer. Never more than half of a service's instances are out
+// ([Config.EjectMost]). Retries and hedges together are bounded to a fifth of the calls ([Config.RetryShare]), so that
+// trouble is not multiplied.
 //
 // # Goroutines
 //

@@ -3,6 +3,7 @@ package resolverclient_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -142,6 +143,89 @@ func TestEjectionSwitchedOff(t *testing.T) {
 		}
 		if n := calls(b, p, 300, failing(errors.New("broken"), 1))[1]; n != 100 {
 			t.Errorf("%d of 300 calls, want 100", n)
+		}
+	})
+}
+
+// often fails a share of the calls to the ports in bad, never five in a row.
+func often(oneIn int, bad ...uint16) func(uint16) (time.Duration, error) {
+	n := map[uint16]int{}
+	return func(port uint16) (time.Duration, error) {
+		n[port]++
+		if slices.Contains(bad, port) && n[port]%oneIn == 0 {
+			return 10 * time.Millisecond, errors.New("broken now and then")
+		}
+		return 10 * time.Millisecond, nil
+	}
+}
+
+func TestEjectionByShareOfFailures(t *testing.T) {
+	const window = 1000 // calls of 10 ms each
+	for _, tt := range []struct {
+		name string
+		cfg  resolverclient.Config
+		play func(uint16) (time.Duration, error)
+		want map[uint16]bool // ports in use after a window
+	}{
+		{name: "every third call", play: often(3, 1), want: map[uint16]bool{2: true, 3: true, 4: true}},
+		{name: "a tenth is within the margin", play: often(10, 1), want: map[uint16]bool{1: true, 2: true, 3: true, 4: true}},
+		{
+			name: "a margin of its own", cfg: resolverclient.Config{EjectShare: 0.05}, play: often(10, 1),
+			want: map[uint16]bool{2: true, 3: true, 4: true},
+		},
+		{name: "two of four", play: often(2, 1, 3), want: map[uint16]bool{2: true, 4: true}},
+		{name: "all alike", play: often(2, 1, 2, 3, 4), want: map[uint16]bool{1: true, 2: true, 3: true, 4: true}},
+		{
+			name: "switched off", cfg: resolverclient.Config{EjectShare: -1}, play: often(2, 1),
+			want: map[uint16]bool{1: true, 2: true, 3: true, 4: true},
+		},
+		{
+			name: "at most a quarter", cfg: resolverclient.Config{EjectMost: 0.25}, play: often(2, 1, 3),
+			want: map[uint16]bool{2: true, 3: true, 4: true},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.cfg.Idle = time.Hour
+			bubble(t, tt.cfg, func(b *cacheTest) {
+				b.script.set(newZone(t, weighted(0, 1, 1, 1, 1)...).serve)
+				p, err := b.client.Balancer("web", resolverclient.RoundRobin)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := calls(b, p, window, tt.play); len(got) != 4 {
+					t.Errorf("within the window %v", got)
+				}
+				pass(time.Second)
+				got := calls(b, p, 100, failing(nil))
+				for port := range got {
+					if !tt.want[port] && tt.cfg.EjectMost == 0 {
+						t.Errorf("port %d is in use", port)
+					}
+				}
+				if len(got) != len(tt.want) {
+					t.Errorf("in use are %v, want %v", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// Each window in which it is the odd one out again costs twice the time; a good one forgets all.
+func TestEjectionByShareDoubles(t *testing.T) {
+	bubbleBalancer(t, resolverclient.RoundRobin, weighted(0, 1, 1, 1, 1), func(b *cacheTest, p *resolverclient.Balancer) {
+		for _, d := range []time.Duration{10 * time.Second, 20 * time.Second} {
+			calls(b, p, 1010, often(2, 1))
+			pass(d - time.Second)
+			if n := calls(b, p, 30, failing(nil))[1]; n != 0 {
+				t.Errorf("%d calls while ejected for %v", n, d)
+			}
+			pass(time.Second)
+		}
+		calls(b, p, 1050, often(10, 1)) // within the margin
+		calls(b, p, 1010, often(2, 1))
+		pass(10 * time.Second)
+		if n := calls(b, p, 40, failing(nil))[1]; n != 10 {
+			t.Errorf("%d of 40 calls after 10 s, want 10: the good window forgot the bad ones", n)
 		}
 	})
 }

@@ -23,54 +23,81 @@ var errOutrun = errors.New("another instance was faster")
 func Hedge[T any](ctx context.Context, b *Balancer, after time.Duration,
 	f func(context.Context, Endpoint) (T, error),
 ) (T, error) {
-	var none T
-	t, err := b.current(ctx)
+	h, err := newHedge(ctx, b, after, func(ctx context.Context, p Picked) (value T, again bool, err error) {
+		start := time.Now()
+		err = b.call(ctx, p, func(ctx context.Context, e Endpoint) (err error) {
+			value, err = f(ctx, e)
+			return outrun(ctx, err, time.Since(start), after)
+		})
+		return value, b.entry.client.cfg.Retry(err), err
+	})
 	if err != nil {
+		var none T
 		return none, err
 	}
-	b.budget.deposit()
-	ctx, cancel := context.WithCancelCause(ctx)
-	h := &hedge[T]{balancer: b, table: t, call: f, after: after, results: make(chan result[T], b.entry.client.cfg.Tries)}
-	defer h.running.Wait()
-	defer cancel(errOutrun)
-	h.launch(ctx)
-	timer := time.NewTimer(after)
-	defer timer.Stop()
-	for h.waiting > 0 {
-		select {
-		case r := <-h.results:
-			if r.err == nil {
-				return r.value, nil
-			}
-			h.failed(ctx, r)
-		case <-timer.C:
-			h.launch(ctx)
-			timer.Reset(after)
-		}
-	}
-	return none, errors.Join(h.errs...)
+	value, end, err := h.run(ctx)
+	end(nil)
+	return value, err
 }
 
-// hedge is one call of Hedge on its way.
+// hedge is one hedged call on its way.
 type hedge[T any] struct {
 	balancer *Balancer
 	table    *table
-	call     func(context.Context, Endpoint) (T, error)
+	call     func(context.Context, Picked) (value T, again bool, err error) // calls Done, once it has ended
 	after    time.Duration
+	drop     func(T) // parts with the value of a call that succeeded, but not first; may be nil
 	results  chan result[T]
 	running  sync.WaitGroup
 	waiting  int // calls whose results are still to come
 	tried    []*node
+	ends     []context.CancelCauseFunc // of the calls to those tried
 	errs     []error
 }
 
 type result[T any] struct {
 	value T
+	again bool // another instance may be called at once
 	err   error
-	node  *node
+	of    int // the index in tried
 }
 
-// launch calls f with one more instance, where there is one and tries and budget allow it.
+func newHedge[T any](ctx context.Context, b *Balancer, after time.Duration,
+	call func(context.Context, Picked) (T, bool, error),
+) (*hedge[T], error) {
+	t, err := b.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b.budget.deposit()
+	results := make(chan result[T], b.entry.client.cfg.Tries)
+	return &hedge[T]{balancer: b, table: t, call: call, after: after, results: results}, nil
+}
+
+// run returns the first success, with the function that ends its context, which is the caller's to call in any case, when
+// all calls but that have returned.
+func (h *hedge[T]) run(ctx context.Context) (value T, end context.CancelCauseFunc, err error) {
+	h.launch(ctx)
+	timer := time.NewTimer(h.after)
+	defer timer.Stop()
+	for h.waiting > 0 {
+		select {
+		case r := <-h.results:
+			if r.err == nil {
+				h.finish(r.of)
+				return r.value, h.ends[r.of], nil
+			}
+			h.failed(ctx, r)
+		case <-timer.C:
+			h.launch(ctx)
+			timer.Reset(h.after)
+		}
+	}
+	h.finish(-1)
+	return value, func(error) {}, errors.Join(h.errs...)
+}
+
+// launch makes the call with one more instance, where there is one and tries and budget allow it.
 func (h *hedge[T]) launch(ctx context.Context) {
 	b := h.balancer
 	if ctx.Err() != nil || len(h.tried) >= b.entry.client.cfg.Tries {
@@ -81,25 +108,26 @@ func (h *hedge[T]) launch(ctx context.Context) {
 	if n == nil || len(h.tried) > 0 && !b.budget.withdraw(time.Since(b.epoch)) {
 		return
 	}
-	h.tried = append(h.tried, n)
+	r := result[T]{of: len(h.tried)}
+	ctx, end := context.WithCancelCause(ctx)
+	h.tried, h.ends = append(h.tried, n), append(h.ends, end)
 	h.waiting++
 	var p Picked
 	b.take(&p, n, now)
 	h.running.Go(func() {
-		r := result[T]{node: n}
-		start := time.Now()
-		r.err = b.call(ctx, p, func(ctx context.Context, e Endpoint) (err error) {
-			r.value, err = h.call(ctx, e)
-			return h.outrun(ctx, err, time.Since(start))
-		})
+		r.value, r.again, r.err = h.call(ctx, p)
 		h.results <- r // has room for every call
 	})
 }
 
-// outrun marks the error of a call that had time enough and was given up for another's success.
-func (h *hedge[T]) outrun(ctx context.Context, err error, took time.Duration) error {
-	if err == nil || took < h.after || !errors.Is(context.Cause(ctx), errOutrun) {
+// outrun returns the error of a call that was given up for another's success: one that had time enough has failed, any
+// other was merely cancelled.
+func outrun(ctx context.Context, err error, took, after time.Duration) error {
+	switch {
+	case err == nil || !errors.Is(context.Cause(ctx), errOutrun):
 		return err
+	case took < after:
+		return context.Canceled
 	}
 	return fmt.Errorf("%w after %v", errOutrun, took)
 }
@@ -107,8 +135,23 @@ func (h *hedge[T]) outrun(ctx context.Context, err error, took time.Duration) er
 // failed takes the error of a call, and calls the next instance where that is safe.
 func (h *hedge[T]) failed(ctx context.Context, r result[T]) {
 	h.waiting--
-	h.errs = append(h.errs, fmt.Errorf("%s: %w", r.node.endpoint.HostPort(), r.err))
-	if h.balancer.entry.client.cfg.Retry(r.err) {
+	h.errs = append(h.errs, fmt.Errorf("%s: %w", h.tried[r.of].endpoint.HostPort(), r.err))
+	if r.again {
 		h.launch(ctx)
+	}
+}
+
+// finish ends all calls but the one that was first, and waits for them.
+func (h *hedge[T]) finish(first int) {
+	for i, end := range h.ends {
+		if i != first {
+			end(errOutrun)
+		}
+	}
+	h.running.Wait()
+	for len(h.results) > 0 {
+		if r := <-h.results; r.err == nil && h.drop != nil {
+			h.drop(r.value)
+		}
 	}
 }

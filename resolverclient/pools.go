@@ -21,6 +21,8 @@ type pools struct {
 	of map[identity]*pool
 }
 
+func (s *pools) cfg() *Config { return &s.balancer.entry.client.cfg }
+
 // pool is the connections to one instance.
 type pool struct {
 	*http.Transport

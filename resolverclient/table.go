@@ -1,6 +1,7 @@
 package resolverclient
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -21,7 +22,10 @@ type stats struct {
 	ejectedUntil atomic.Int64
 	since        time.Duration // when the endpoint was first seen; long ago for those of the first table
 	failures     atomic.Int32  // in a row
-	ejections    atomic.Int32  // in a row
+	ejections    atomic.Int32  // in a row, for failures in a row
+	outliers     atomic.Int32  // ejections in a row for a share of failures
+	calls        atomic.Uint32 // in the present window
+	failed       atomic.Uint32 // of them
 }
 
 // longAgo is the age of what was there from the start.
@@ -34,6 +38,9 @@ type table struct {
 	best    []*node   // the first of them
 	picker  picker    // over best
 }
+
+// all returns the nodes of every class.
+func (t *table) all() []*node { return slices.Concat(t.classes...) }
 
 // build makes the table of a set. b.mu is held.
 func (b *Balancer) build(s *set, now time.Time) *table {

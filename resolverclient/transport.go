@@ -10,9 +10,10 @@ import (
 // [Client.NewTransport]; it may be used by any number of goroutines.
 //
 // A request goes to an instance by [Config.Strategy]. Where no connection comes about it goes to another, as
-// [Client.Do] does; where it fails otherwise, or is answered 502, 503 or 504, only if it may be sent twice: GET, HEAD,
-// OPTIONS and TRACE, or one with an Idempotency-Key header, and in each case without a body or with GetBody set. The last
-// instance's reply is returned as it is.
+// [Client.Do] does; where it fails otherwise, or is answered with one of [Config.RetryStatuses], only if it may be sent
+// twice: GET, HEAD, OPTIONS and TRACE, or one with an Idempotency-Key header, and in each case without a body or with
+// GetBody set. Only such a request is hedged, if [Config.HedgeAfter] is set. Retries and hedges are taken from one budget
+// ([Config.RetryShare]). The last instance's reply is returned as it is.
 //
 // Each instance has a pool of connections of its own. When an instance is gone from the answers, its idle connections
 // are closed at the next request to the service and those in use when their requests end.
@@ -51,7 +52,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	a := attempt{service: s, req: req, left: t.client.cfg.Tries}
+	a := attempt{service: s, req: req}
 	return a.run()
 }
 

@@ -1,7 +1,6 @@
 package resolverclient_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -117,8 +116,6 @@ func TestTransportGoesOnToTheNextInstance(t *testing.T) {
 	}
 	cut := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 	echo := func(rw http.ResponseWriter, r *http.Request) { _, _ = io.Copy(rw, r.Body) }
-	opaque := func() io.Reader { return io.MultiReader(strings.NewReader("body")) }
-	known := func() io.Reader { return bytes.NewReader([]byte("body")) }
 	for _, tt := range []struct {
 		name   string
 		bad    http.HandlerFunc // nil for one that refuses connections

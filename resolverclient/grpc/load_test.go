@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-
-	dnsreggrpc "github.com/dnsreg/dnsreg/resolverclient/grpc"
 )
 
 // load is callers that go on until stopped, unary and streaming.
@@ -108,11 +106,11 @@ func (s *scale) left(ids ...string) (longest time.Duration) {
 // streaming calls, without any retry policy: no call fails.
 func TestRollingRestartAndScale(t *testing.T) {
 	s := newScale(t)
+	client := s.client()
+	before := runtime.NumGoroutine()
 	for _, id := range []string{"web-1", "web-2", "web-3"} {
 		s.start(id)
 	}
-	client := s.client()
-	before := runtime.NumGoroutine()
 	conn := dial(t, client)
 	l := run(t, conn, 6, 3)
 	s.met("web-1", "web-2", "web-3")
@@ -265,33 +263,4 @@ func TestDNSOutage(t *testing.T) {
 	t.Logf("a new one had a call %v after DNS was back", eventually(t, 15*time.Second, "traffic of the new one",
 		func() bool { return apps[1].calls.Load() > 0 }))
 	l.stop()
-}
-
-// The name of the policy's registration is the one that its service config names.
-func TestServiceConfigIsAccepted(t *testing.T) {
-	r := newRegistry(t)
-	for _, tt := range []struct {
-		name, in string
-		fails    bool
-	}{
-		{"default", dnsreggrpc.ServiceConfig, false},
-		{"settings", `{"loadBalancingConfig":[{"dnsreg_srv":{"ejectAfter":-1,"ejectFor":"1.5s","failoverDelay":"0s"}}]}`, false},
-		{"settings of a later version", `{"loadBalancingConfig":[{"dnsreg_srv":{"new":1}}]}`, false},
-		{"no limit", `{"loadBalancingConfig":[{"dnsreg_srv":{"ejectAfter":0}}]}`, true},
-		{"no time", `{"loadBalancingConfig":[{"dnsreg_srv":{"ejectFor":"0s"}}]}`, true},
-		{"negative delay", `{"loadBalancingConfig":[{"dnsreg_srv":{"failoverDelay":"-1s"}}]}`, true},
-		{"no unit", `{"loadBalancingConfig":[{"dnsreg_srv":{"ejectFor":"10"}}]}`, true},
-		{"a number", `{"loadBalancingConfig":[{"dnsreg_srv":{"ejectFor":10}}]}`, true},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			conn, err := grpc.NewClient("dnsreg:///web", grpc.WithResolvers(&dnsreggrpc.Builder{Client: r.client()}),
-				grpc.WithDefaultServiceConfig(tt.in), grpc.WithInsecure()) //nolint
-			if err == nil {
-				conn.Close()
-			}
-			if (err != nil) != tt.fails {
-				t.Errorf("got %v, want an error: %v", err, tt.fails)
-			}
-		})
-	}
 }
