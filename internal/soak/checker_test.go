@@ -274,6 +274,9 @@ func (c *checker) settled() bool {
 	defer c.mu.Unlock()
 	for _, w := range c.watched {
 		view := w.View()
+		if view != w.view { // not looked at yet
+			return false
+		}
 		for service, members := range c.members {
 			for _, m := range members {
 				p, _, _ := m.now()
