@@ -3,11 +3,11 @@ package redisstore
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// Batches have batchSize items, of which batchSlots are on their way at once; they are larger only where so many items are
-// pending that every slot has that many.
+// A batch is full with batchSize items, and batchSlots of them are on their way at once.
 const (
 	batchSize  = 200
 	batchSlots = 4
@@ -17,7 +17,9 @@ const (
 type batched interface {
 	settled() <-chan struct{} // closed when it is done
 	result() error            // of a settled one: why it is not known what came of it
-	fail(error)               // settles it, unless it is
+	abandon()                 // nobody waits for it any more
+	abandoned() bool
+	fail(error) // settles it, unless it is
 }
 
 // batcher collects the calls of all callers and sends them in batches. One that begins less than pause after the last
@@ -25,6 +27,7 @@ type batched interface {
 // goroutine of its own: whoever waits and finds a slot free sends.
 type batcher[T batched] struct {
 	pause time.Duration
+	most  int                                        // items of a batch, where so many are pending that every slot has that many
 	send  func(ctx context.Context, batch []T) error // settles every one, or returns why it could not
 	slots chan struct{}                              // filled while a batch is on its way
 
@@ -35,8 +38,8 @@ type batcher[T batched] struct {
 	took    time.Duration // what a batch takes, smoothed
 }
 
-func newBatcher[T batched](pause time.Duration, send func(context.Context, []T) error) *batcher[T] {
-	return &batcher[T]{pause: pause, send: send, slots: make(chan struct{}, batchSlots)}
+func newBatcher[T batched](pause time.Duration, most int, send func(context.Context, []T) error) *batcher[T] {
+	return &batcher[T]{pause: pause, most: most, send: send, slots: make(chan struct{}, batchSlots)}
 }
 
 // add makes items pending.
@@ -68,6 +71,9 @@ func (b *batcher[T]) await(ctx context.Context, items ...T) error {
 			b.dispatch(ctx, items[0])
 			<-b.slots
 		case <-ctx.Done():
+			for _, item := range items {
+				item.abandon()
+			}
 			return ctx.Err()
 		}
 	}
@@ -117,15 +123,23 @@ func (b *batcher[T]) gather(ctx context.Context, item T) {
 	}
 }
 
+// take takes the oldest items off the pending ones, and drops those that nobody waits for: to send them too would make
+// those late that are waited for.
 func (b *batcher[T]) take() []T {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := min(len(b.pending), max(batchSize, len(b.pending)/batchSlots))
-	batch := b.pending[:n:n]
-	if b.pending = b.pending[n:]; len(b.pending) == 0 {
+	n := min(max(batchSize, len(b.pending)/batchSlots), b.most)
+	var batch []T
+	for len(b.pending) > 0 && len(batch) < n {
+		if item := b.pending[0]; !item.abandoned() {
+			batch = append(batch, item)
+		}
+		b.pending = b.pending[1:]
+	}
+	if len(b.pending) == 0 {
 		b.pending = nil
 	}
-	if n > 0 {
+	if len(batch) > 0 {
 		b.last = time.Now()
 	}
 	return batch
@@ -149,14 +163,19 @@ func (b *batcher[T]) latency() time.Duration {
 type outcome struct {
 	done chan struct{}
 	once sync.Once
+	left atomic.Bool
 	err  error
 }
 
-func newOutcome() outcome { return outcome{done: make(chan struct{})} }
+func newOutcome() *outcome { return &outcome{done: make(chan struct{})} }
 
 func (o *outcome) settled() <-chan struct{} { return o.done }
 
 func (o *outcome) result() error { return o.err }
+
+func (o *outcome) abandon() { o.left.Store(true) }
+
+func (o *outcome) abandoned() bool { return o.left.Load() }
 
 func (o *outcome) fail(err error) { o.settle(err) }
 

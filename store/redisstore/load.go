@@ -153,6 +153,7 @@ func (m *mirror) broken(service store.Service, key string, err error) {
 // follow brings the mirror up to date by what changed since its revision.
 func (m *mirror) follow(ctx context.Context) error {
 	rung := m.store.bell.rungAt()
+	m.followed = m.store.now()
 	c, err := m.delta(ctx, m.rev)
 	if err != nil {
 		return err

@@ -11,6 +11,9 @@ import (
 	"github.com/dnsreg/dnsreg/store"
 )
 
+// followPause is the least time between two looks at changes: a storm of them is looked at in heaps.
+const followPause = 2 * time.Millisecond
+
 // mirror follows Redis and publishes what it sees. One goroutine owns it.
 type mirror struct {
 	store  *Store
@@ -22,6 +25,7 @@ type mirror struct {
 	kept   *kept       // what Redis has lost, and is shown all the same; nil outside a recovery
 	emptys emptied
 
+	followed  time.Duration // when changes were last looked at
 	compared  time.Duration // when the whole log was last compared
 	tick      string        // as last seen, and when it changed
 	tickedAt  time.Duration
@@ -55,23 +59,36 @@ func (m *mirror) run(ctx context.Context) error {
 		case <-m.store.kicked:
 			whole = true
 		case <-m.store.rung:
-			whole = m.conn == nil || m.epoch == ""
-			if whole && !m.wait(ctx, poll.C) { // trouble is looked into at the pace of the poll, whoever rings
-				return nil
+			// Trouble is looked into at the pace of the poll, whoever rings.
+			if whole = m.conn == nil || m.epoch == ""; whole {
+				m.wait(ctx, poll.C)
+			} else {
+				rest(ctx, followPause-m.store.now()+m.followed)
 			}
 		}
 	}
 }
 
-// wait waits for the next poll and reports whether ctx has not ended.
-func (m *mirror) wait(ctx context.Context, poll <-chan time.Time) bool {
+// wait waits for the next poll.
+func (m *mirror) wait(ctx context.Context, poll <-chan time.Time) {
 	select {
 	case <-ctx.Done():
-		return false
 	case <-poll:
 	case <-m.store.kicked:
 	}
-	return true
+}
+
+// rest waits, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 // step brings the mirror up to what Redis has.

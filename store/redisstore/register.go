@@ -1,19 +1,12 @@
 package redisstore
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/dnsreg/dnsreg/store"
 )
-
-// freeSize is how many instances a service and its sibling may have before a change, none of which is too large for
-// DNS: store.CheckSize looks at 40 and more.
-const freeSize = 39
 
 const notShown = "the view of this server does not show it yet"
 
@@ -56,53 +49,4 @@ func (s *Store) Register(ctx context.Context, service store.Service, instance st
 		Created:  number(w.reply, 2) == 0,
 		Warnings: warnings,
 	}, nil
-}
-
-// judged makes a change to an instance once it is known that DNS can carry what comes of its service: next makes the
-// changed instance from the one there is, nil for none, and try tells Redis at which revision that was judged. Where Redis
-// says that the service has changed since, it is judged anew.
-func (s *Store) judged(ctx context.Context, n name, next func(*store.Live) store.Live, try func(store.Revision) (written, error)) (written, error) {
-	bounded, cancel := call(ctx)
-	defer cancel()
-	for {
-		current := s.current.Load()
-		if err := s.judge(current.view, n, next); err != nil {
-			return written{}, err
-		}
-		w, err := try(current.applied)
-		if err != nil || w.status() != statusChanged {
-			return w, err
-		}
-		if !s.shown(bounded, w.epoch, w.revision(), callTimeout) {
-			return written{}, s.unavailable(ctx, "judge the size of "+string(n.service), context.DeadlineExceeded)
-		}
-	}
-}
-
-// judge returns the error of a service that DNS could not carry with the changed instance. One that stays as it is was
-// judged before.
-func (s *Store) judge(view *store.View, n name, next func(*store.Live) store.Live) error {
-	snapshot := view.Service(n.service)
-	old := snapshot.Find(n.key)
-	live := next(old)
-	if old != nil && old.Overlay.Equal(live.Overlay) && bytes.Equal(old.Canonical(), live.Canonical()) {
-		return nil
-	}
-	changed := with(snapshot, live)
-	changed.Service = n.service
-	return store.CheckSize(s.config.Rules.Zone, changed, view.Service(n.service.Sibling()))
-}
-
-// with returns a copy of snapshot, which may be nil, with live put in by its key.
-func with(snapshot *store.Snapshot, live store.Live) *store.Snapshot {
-	if snapshot == nil {
-		return &store.Snapshot{Instances: []store.Live{live}}
-	}
-	old := snapshot.Instances
-	i, found := slices.BinarySearchFunc(old, live.Key(), func(l store.Live, key string) int { return cmp.Compare(l.Key(), key) })
-	rest := old[i:]
-	if found {
-		rest = old[i+1:]
-	}
-	return &store.Snapshot{Service: snapshot.Service, Instances: slices.Concat(old[:i], []store.Live{live}, rest)}
 }

@@ -12,12 +12,14 @@ import (
 	"github.com/dnsreg/dnsreg/store"
 )
 
-// renewPause is the least time between two batches of renewals that are not full.
-const renewPause = 5 * time.Millisecond
+const (
+	renewPause = 5 * time.Millisecond // the least time between two batches of renewals that are not full
+	renewMost  = 2500                 // a quarter of the largest call, and 5 ms of Redis' time
+)
 
 // renewing is one renewal on its way.
 type renewing struct {
-	outcome
+	*outcome
 	store.Renewal
 	name    name
 	ttl     time.Duration // as the view has it; 0: the view lacks it

@@ -37,7 +37,8 @@ type Store struct {
 	scripts *scripts
 	redis   *connection
 	logger  *slog.Logger
-	start   time.Time // origin of every time.Duration below that says when
+	widest  []store.Live // see there
+	start   time.Time    // origin of every time.Duration below that says when
 	running atomic.Bool
 
 	current  atomic.Pointer[state]
@@ -84,6 +85,7 @@ func New(config Config) (*Store, error) {
 		keys:    newKeys(config.Prefix, config.Rules.Zone),
 		scripts: scripts,
 		logger:  config.Logger,
+		widest:  widest(slackMost),
 		start:   time.Now(),
 		rung:    make(chan struct{}, 1),
 		kicked:  make(chan struct{}, 1),
@@ -91,8 +93,8 @@ func New(config Config) (*Store, error) {
 	s.redis = connect(target, config.TLS, s.keys.meta)
 	s.syncedAt.Store(-1)
 	s.current.Store(&state{view: new(store.View), stored: new(store.View)})
-	s.renewals = newBatcher(renewPause, s.sendRenewals)
-	s.writes = newBatcher(writePause, s.sendWrites)
+	s.renewals = newBatcher(renewPause, renewMost, s.sendRenewals)
+	s.writes = newBatcher(writePause, batchSize, s.sendWrites)
 	s.bell.recycle = make(chan struct{}, 1)
 	s.bell.expired = make(chan name, expiredHints)
 	return s, nil

@@ -51,7 +51,7 @@ const writePause = time.Millisecond
 
 // writing is one change on its way.
 type writing struct {
-	outcome
+	*outcome
 	script *script
 	keys   []string
 	args   []any
