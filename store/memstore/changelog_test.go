@@ -24,19 +24,19 @@ func since(t *testing.T, s *memstore.Store, after store.Revision) store.Delta {
 
 func TestFirstRevision(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tenths := func() store.Revision { return store.Revision(time.Now().UnixNano() / 1e8) }
+		hundredths := func() store.Revision { return store.Revision(time.Now().UnixNano() / 1e7) }
 		first := open(t, memstore.Config{})
-		if r := first.View().Revision(); r != tenths() {
-			t.Fatalf("revision %d, want %d", r, tenths())
+		if r := first.View().Revision(); r != hundredths() {
+			t.Fatalf("revision %d, want %d", r, hundredths())
 		}
 		for i := range 1000 {
-			pass(time.Second / 10)
+			pass(time.Second / 100)
 			want := first.View().Revision() + 1
 			if r := put(t, first, store.Service(fmt.Sprintf("_s%d._tcp", i)), instance("a", time.Hour)); r.Revision != want {
 				t.Fatalf("revision %d, want %d", r.Revision, want)
 			}
 		}
-		pass(time.Second / 10)
+		pass(time.Second / 100)
 		second := open(t, memstore.Config{})
 		if before, now := first.View().Revision(), second.View().Revision(); now <= before {
 			t.Fatalf("revision %d after a restart, %d before", now, before)

@@ -42,16 +42,16 @@ type Store struct {
 
 // New returns an empty store and starts nothing. Its error lists every field of config that is wrong.
 //
-// The first revision is the Unix time in tenths of a second. A store in memory forgets its revision when the process
-// ends, and secondaries and caches go by a serial that rises (RFC 1982): counted from the clock it does, across
-// restarts too, as long as the content changes less than ten times a second on average.
+// The first revision is the Unix time in hundredths of a second. A store in memory forgets its revision when the
+// process ends, and secondaries and caches go by a serial that rises (RFC 1982): counted from the clock it does, across
+// restarts too, as long as the content changes less than 100 times a second on average.
 func New(config Config) (*Store, error) {
 	config, err := config.complete()
 	if err != nil {
 		return nil, err
 	}
 	start := time.Now()
-	first := store.Revision(start.UnixMilli() / 100)
+	first := store.Revision(start.UnixMilli() / 10)
 	s := &Store{
 		rules:     config.Rules,
 		limit:     config.MaxInstances,
