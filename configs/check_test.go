@@ -86,6 +86,13 @@ func TestValues(t *testing.T) {
 			ruleListen,
 		},
 		{"dns.ttl", []string{"1s", "24h", "1m30s"}, []string{"5", "0s", "-5s", "1500ms", "25h", "x", "1d"}, ruleTTL},
+		{"dns.nsid", []string{"hostname", "ns a!", strings.Repeat("x", 64)}, []string{"a\tb", "ä"}, "must be up to 128 printable ASCII characters"},
+		{"dns.chaos", []string{"true", "false"}, []string{"on"}, "must be true or false"},
+		{"dns.cookies", []string{"true", "false"}, []string{"off"}, "must be true or false"},
+		{"dns.rate_limit", []string{"0", "1", "100000"}, []string{"-1", "100001", "many", ""}, "must be a whole number from 1 to 100000, or 0"},
+		{"dns.rate_slip", []string{"0", "2", "100"}, []string{"1", "-2", "101"}, "must be a whole number from 2 to 100, or 0"},
+		{"dns.rate_exempt", []string{"", "10.0.0.0/8,::1"}, []string{"loopback"}, rulePrefix},
+		{"dns.tcp_connections", []string{"1", "100000"}, []string{"0", "-1"}, ruleCount},
 		{
 			"zone.mailbox",
 			[]string{"a@b", "first.last@example.net", "a@example.net."},

@@ -30,7 +30,22 @@ type DNS struct {
 	Listen      []string      // ip:port of UDP and TCP, ":port" for every address; port 0 takes a free one
 	TTL         time.Duration // greatest TTL of instance records, in whole seconds
 	NegativeTTL time.Duration // TTL of "there is no such name", in whole seconds
+
+	NSID  string // tells servers apart; HostName: the machine's name; empty: none
+	Chaos bool   // answer version.bind and id.server
+
+	Cookies       bool   // answer cookies, which all servers behind one address must do, or none
+	CookieSecrets string // path of the file of secrets, see dnsserver.ParseCookieSecrets; empty: one of this process alone
+
+	RateLimit  int            // replies over UDP per second to one prefix; 0: no limit
+	RateSlip   int            // beyond it, one query of so many gets a truncated reply; 0: none does
+	RateExempt []netip.Prefix // without limit
+
+	TCPConnections int // open at once, a quarter of them of one client
 }
+
+// HostName as DNS.NSID is the machine's host name.
+const HostName = "hostname"
 
 // Zone configures the zone that is served.
 type Zone struct {
@@ -104,7 +119,7 @@ type Log struct {
 // Default returns the configuration of a server that was told nothing: one machine, nothing beyond loopback.
 func Default() Config {
 	return Config{
-		DNS:  DNS{Listen: []string{"127.0.0.1:8053"}, TTL: 5 * time.Second, NegativeTTL: 5 * time.Second},
+		DNS:  defaultDNS(),
 		Zone: Zone{Name: "svc.internal"},
 		Store: Store{
 			URL: memoryURL, MaxInstances: 1_000_000,
@@ -114,4 +129,22 @@ func Default() Config {
 		Auth: Auth{Mode: AuthAuto},
 		Log:  Log{Level: slog.LevelInfo, Format: LogText},
 	}
+}
+
+func defaultDNS() DNS {
+	return DNS{
+		Listen: []string{"127.0.0.1:8053"}, TTL: 5 * time.Second, NegativeTTL: 5 * time.Second,
+		Cookies: true, RateLimit: 200, RateSlip: 2, RateExempt: localPrefixes(), TCPConnections: 1024,
+	}
+}
+
+// localPrefixes is loopback, private, unique local and link-local addresses: one resolver there speaks for thousands.
+func localPrefixes() []netip.Prefix {
+	var prefixes []netip.Prefix
+	for _, s := range []string{
+		"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10",
+	} {
+		prefixes = append(prefixes, netip.MustParsePrefix(s))
+	}
+	return prefixes
 }

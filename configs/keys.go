@@ -40,9 +40,11 @@ func Keys() []Key {
 }
 
 // fields returns the table: every key with its kind and its place in a Config.
-func fields() []field { return slices.Concat(dnsFields(), storeFields(), accessFields()) }
+func fields() []field {
+	return slices.Concat(dnsFields(), guardFields(), zoneFields(), storeFields(), accessFields())
+}
 
-// dnsFields are what is answered, and where.
+// dnsFields are where and how is answered.
 func dnsFields() []field {
 	return []field{
 		list("dns.listen", listenKind(), func(c *Config) *[]string { return &c.DNS.Listen },
@@ -51,6 +53,34 @@ func dnsFields() []field {
 			"greatest TTL of instance records; a set whose shortest lease is less gets that"),
 		one("dns.negative_ttl", ttlKind(), func(c *Config) *time.Duration { return &c.DNS.NegativeTTL },
 			"how long resolvers may remember that a name does not exist"),
+		one("dns.nsid", identityKind(), func(c *Config) *string { return &c.DNS.NSID },
+			"tells servers apart, to clients that ask with NSID; hostname: the machine's name; none: nothing is told"),
+		one("dns.chaos", boolKind(), func(c *Config) *bool { return &c.DNS.Chaos },
+			"answer version.bind with the version and id.server with dns.nsid, in class CHAOS"),
+	}
+}
+
+// guardFields are what keeps a DNS server from being overrun, and from being used against others.
+func guardFields() []field {
+	return []field{
+		one("dns.cookies", boolKind(), func(c *Config) *bool { return &c.DNS.Cookies },
+			"answer DNS cookies (RFC 7873); the same on all servers behind one address"),
+		one("dns.cookie_secrets", pathKind(), func(c *Config) *string { return &c.DNS.CookieSecrets },
+			"file of one or two secrets, 32 hex digits a line, the first in use; the same on all servers; none: random"),
+		one("dns.rate_limit", rangeKind(1, 100_000), func(c *Config) *int { return &c.DNS.RateLimit },
+			"replies over UDP per second to one IPv4 /24 or IPv6 /56; 0: no limit"),
+		one("dns.rate_slip", rangeKind(2, 100), func(c *Config) *int { return &c.DNS.RateSlip },
+			"beyond dns.rate_limit, one query of so many gets a truncated reply, the rest none; 0: all none"),
+		list("dns.rate_exempt", prefixKind(), func(c *Config) *[]netip.Prefix { return &c.DNS.RateExempt },
+			"clients without dns.rate_limit"),
+		one("dns.tcp_connections", countKind(), func(c *Config) *int { return &c.DNS.TCPConnections },
+			"TCP connections that may be open at once, a quarter of them of one IPv4 address or IPv6 /64"),
+	}
+}
+
+// zoneFields are what the zone says about itself.
+func zoneFields() []field {
+	return []field{
 		one("zone.name", zoneKind(), func(c *Config) *string { return &c.Zone.Name },
 			"the zone that is served").alias("zone"),
 		list("zone.nameservers", nameServerKind(), func(c *Config) *[]NameServer { return &c.Zone.NameServers },

@@ -72,6 +72,14 @@ dns:
   listen: ["127.0.0.2:5300", "[::1]:5300"]
   ttl: 1m30s
   negative_ttl: 1s
+  nsid: ns-a
+  chaos: true
+  cookies: false
+  cookie_secrets: /etc/secrets
+  rate_limit: 0
+  rate_slip: 7
+  rate_exempt: [192.0.2.0/24, "2001:db8::1"]
+  tcp_connections: 50
 zone:
   name: Example.NET.
   nameservers:
@@ -102,7 +110,12 @@ log:
 
 func everyKeyConfig() configs.Config {
 	return configs.Config{
-		DNS: configs.DNS{Listen: []string{"127.0.0.2:5300", "[::1]:5300"}, TTL: 90 * time.Second, NegativeTTL: time.Second},
+		DNS: configs.DNS{
+			Listen: []string{"127.0.0.2:5300", "[::1]:5300"}, TTL: 90 * time.Second, NegativeTTL: time.Second,
+			NSID: "ns-a", Chaos: true, CookieSecrets: "/etc/secrets", RateSlip: 7,
+			RateExempt:     []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128")},
+			TCPConnections: 50,
+		},
 		Zone: configs.Zone{
 			Name: "Example.NET.",
 			NameServers: []configs.NameServer{
@@ -129,6 +142,8 @@ func everyKeyConfig() configs.Config {
 func everyKeyText() map[string]string {
 	return map[string]string{
 		"dns.listen": "127.0.0.2:5300, [::1]:5300", "dns.ttl": "90s", "dns.negative_ttl": "1s",
+		"dns.nsid": "ns-a", "dns.chaos": "true", "dns.cookies": "false", "dns.cookie_secrets": "/etc/secrets",
+		"dns.rate_limit": "0", "dns.rate_slip": "7", "dns.rate_exempt": "192.0.2.0/24,2001:db8::1", "dns.tcp_connections": "50",
 		"zone.name": "Example.NET.", "zone.nameservers": "ns1=192.0.2.1,2001:db8::1; ns.example.org.",
 		"zone.mailbox": "dns.admin@example.org", "zone.strict_names": "true",
 		"store.url": "rediss://redis.example.net:6380/1", "store.max_instances": "7", "store.snapshot_file": "",

@@ -28,6 +28,22 @@ func TestPrint(t *testing.T) {
     - 127.0.0.1:8053
   ttl: 5s # default
   negative_ttl: 5s # default
+  nsid: "" # default
+  chaos: false # default
+  cookies: true # default
+  cookie_secrets: "" # default
+  rate_limit: 200 # default
+  rate_slip: 2 # default
+  rate_exempt: # default
+    - 127.0.0.0/8
+    - 10.0.0.0/8
+    - 172.16.0.0/12
+    - 192.168.0.0/16
+    - 169.254.0.0/16
+    - ::1/128
+    - fc00::/7
+    - fe80::/10
+  tcp_connections: 1024 # default
 zone:
   name: svc.test # --zone-name
   nameservers: # --zone-nameservers

@@ -75,12 +75,14 @@ func TestStoreKeysFitTheStore(t *testing.T) {
 		{"TLS", []string{"--store=rediss://h", "--store-tls-ca=a", "--store-tls-cert=c", "--store-tls-key=k"}, ""},
 		{"TLS of the system", []string{"--store=rediss://h"}, ""},
 		{
-			"snapshot file of a Redis", []string{"--store=redis://h", "--store-snapshot-file=f"},
+			"snapshot file of a Redis",
+			[]string{"--store=redis://h", "--store-snapshot-file=f"},
 			`store.snapshot_file "f": must be empty unless store.url is memory: (--store-snapshot-file)`,
 		},
 		{"CA without TLS", []string{"--store=redis://h", "--store-tls-ca=a"}, `store.tls_ca "a": ` + unless + " (--store-tls-ca)"},
 		{
-			"certificate in memory", []string{"--store-tls-cert=c", "--store-tls-key=k"},
+			"certificate in memory",
+			[]string{"--store-tls-cert=c", "--store-tls-key=k"},
 			`store.tls_cert "c": ` + unless + " (--store-tls-cert)\n" + `store.tls_key "k": ` + unless + " (--store-tls-key)",
 		},
 		{"certificate without key", []string{"--store=rediss://h", "--store-tls-cert=c"}, "store.tls_key: must go with store.tls_cert (default)"},

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -267,4 +268,45 @@ func TestE16AnswersAllocateNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, func() { buf = s.AnswerTo(dnsserver.Client{Addr: client}, in, buf[:0]) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+func TestParseCookieSecrets(t *testing.T) {
+	for _, tt := range []struct {
+		name, in, want string
+		n              int
+	}{
+		{"one", secretA + "\n", "", 1},
+		{"two, with comments", "# in use\n" + secretA + "\n\n  # before\n\t" + strings.ToUpper(secretB) + "\r\n", "", 2},
+		{"no newline", secretA, "", 1},
+		{"none", "# nothing\n", "0 secrets, must be one or two", 0},
+		{"three", secretA + "\n" + secretB + "\n" + secretC, "3 secrets, must be one or two", 0},
+		{"short", "\n" + secretA[2:], "line 2: must be 32 hex digits", 0},
+		{"no hex", secretA + "\n" + strings.Repeat("x", 32), "line 2: must be 32 hex digits", 0},
+		{"two on a line", secretA + " " + secretB, "line 1: must be 32 hex digits", 0},
+		{"a line without end", strings.Repeat("0", 1<<20), "read secrets: bufio.Scanner: token too long", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := dnsserver.ParseCookieSecrets(strings.NewReader(tt.in))
+			message := ""
+			if err != nil {
+				message = err.Error()
+			}
+			if len(got) != tt.n || message != tt.want {
+				t.Errorf("%d secrets, error %q; want %d, %q", len(got), message, tt.n, tt.want)
+			}
+			if tt.n > 0 && got[0] != dnsserver.CookieSecret(unhex(t, secretA)) {
+				t.Error("another secret is first")
+			}
+		})
+	}
+}
+
+func FuzzParseCookieSecrets(f *testing.F) {
+	f.Add(secretA + "\n#\n" + secretB)
+	f.Fuzz(func(t *testing.T, in string) {
+		secrets, err := dnsserver.ParseCookieSecrets(strings.NewReader(in))
+		if (err == nil) != (len(secrets) == 1 || len(secrets) == 2) {
+			t.Errorf("%d secrets, error %v", len(secrets), err)
+		}
+	})
 }

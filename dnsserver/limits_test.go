@@ -22,9 +22,9 @@ var stalled = flag.Int("stalled", 500, "TCP connections to stall, 10000 for the 
 // TestT6StalledConnections has clients that send half a message on as many connections as there may be: UDP goes on being
 // answered, each costs little memory, and a new client is served.
 func TestT6StalledConnections(t *testing.T) {
-	const grace = time.Second
+	message := max(5*time.Second, time.Duration(*stalled)*4*time.Millisecond) // to open all before the first times out
 	s := start(t, newServer(t, newSource(web(t)), func(c *dnsserver.Config) {
-		c.MaxTCPConns, c.MaxTCPConnsPerAddr, c.IdleTimeout, c.MessageTimeout = *stalled, *stalled, time.Hour, 5*grace
+		c.MaxTCPConns, c.MaxTCPConnsPerAddr, c.IdleTimeout, c.MessageTimeout = *stalled, *stalled, time.Hour, message
 		c.StopTimeout = time.Millisecond
 	}))
 	before := memory()

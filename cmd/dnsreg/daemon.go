@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/dnsreg/dnsreg/configs"
 	"github.com/dnsreg/dnsreg/dnsserver"
@@ -50,37 +49,6 @@ func newDaemon(cfg configs.Config, log *slog.Logger) (*daemon, error) {
 		return nil, err
 	}
 	return d, nil
-}
-
-// hostsOf returns the host labels that the name servers take in the zone, ns1 where none is configured.
-func hostsOf(zone string, servers []configs.NameServer) []string {
-	if len(servers) == 0 {
-		return []string{"ns1"}
-	}
-	var hosts []string
-	for _, ns := range servers {
-		if label, ok := strings.CutSuffix(ns.FullName(zone), "."+zone); ok {
-			hosts = append(hosts, label)
-		}
-	}
-	return hosts
-}
-
-func (d *daemon) newDNS(cfg configs.Config) (*dnsserver.Server, error) {
-	servers := make([]dnsserver.NameServer, len(cfg.Zone.NameServers))
-	for i, ns := range cfg.Zone.NameServers {
-		servers[i] = dnsserver.NameServer{Name: ns.FullName(d.zone), Addresses: ns.Addresses}
-	}
-	return dnsserver.New(dnsserver.Config{
-		Zone:        d.zone,
-		Source:      d.store,
-		Listen:      cfg.DNS.Listen,
-		NameServers: servers,
-		Mailbox:     cfg.Zone.Mailbox,
-		TTL:         cfg.DNS.TTL,
-		NegativeTTL: cfg.DNS.NegativeTTL,
-		Logger:      d.log,
-	})
 }
 
 func (d *daemon) newHTTP(cfg configs.Config, rules store.Rules) (*endpoint.Server, error) {

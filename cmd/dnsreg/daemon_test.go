@@ -234,7 +234,7 @@ func TestNewDaemonNamesWhatIsWrong(t *testing.T) {
 // TestEveryKeyHasAnEffect sets the keys that say something about a running server and looks for each of them.
 func TestEveryKeyHasAnEffect(t *testing.T) {
 	cfg := loopback()
-	cfg.DNS = configs.DNS{Listen: []string{"127.0.0.1:0", "[::1]:0"}, TTL: 7 * time.Second, NegativeTTL: 3 * time.Second}
+	cfg.DNS.Listen, cfg.DNS.TTL, cfg.DNS.NegativeTTL = []string{"127.0.0.1:0", "[::1]:0"}, 7*time.Second, 3*time.Second
 	cfg.Zone = configs.Zone{
 		Name: "Reg.TEST", Mailbox: "first.last@example.net", StrictNames: true,
 		NameServers: []configs.NameServer{

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/dnsreg/dnsreg/configs"
+	"github.com/dnsreg/dnsreg/dnsserver"
+)
+
+// hostsOf returns the host labels that the name servers take in the zone, ns1 where none is configured.
+func hostsOf(zone string, servers []configs.NameServer) []string {
+	if len(servers) == 0 {
+		return []string{"ns1"}
+	}
+	var hosts []string
+	for _, ns := range servers {
+		if label, ok := strings.CutSuffix(ns.FullName(zone), "."+zone); ok {
+			hosts = append(hosts, label)
+		}
+	}
+	return hosts
+}
+
+// newDNS returns the DNS server of a configuration, whose numbers have 0 for none where dnsserver has -1.
+func (d *daemon) newDNS(cfg configs.Config) (*dnsserver.Server, error) {
+	secrets, err := readSecrets(cfg.DNS.CookieSecrets)
+	if err != nil {
+		return nil, err
+	}
+	nsid, err := identity(cfg.DNS.NSID)
+	if err != nil {
+		return nil, err
+	}
+	return dnsserver.New(dnsserver.Config{
+		Zone:        d.zone,
+		Source:      d.store,
+		Listen:      cfg.DNS.Listen,
+		NameServers: d.nameServers(cfg.Zone.NameServers),
+		Mailbox:     cfg.Zone.Mailbox,
+		TTL:         cfg.DNS.TTL,
+		NegativeTTL: cfg.DNS.NegativeTTL,
+
+		NSID:          nsid,
+		Chaos:         cfg.DNS.Chaos,
+		Version:       "dnsreg " + buildVersion(),
+		NoCookies:     !cfg.DNS.Cookies,
+		CookieSecrets: secrets,
+		RateLimit:     orNone(cfg.DNS.RateLimit),
+		RateSlip:      orNone(cfg.DNS.RateSlip),
+		RateExempt:    append([]netip.Prefix{}, cfg.DNS.RateExempt...),
+
+		MaxTCPConns:        cfg.DNS.TCPConnections,
+		MaxTCPConnsPerAddr: max(cfg.DNS.TCPConnections/4, 1),
+		Logger:             d.log,
+	})
+}
+
+func (d *daemon) nameServers(servers []configs.NameServer) []dnsserver.NameServer {
+	out := make([]dnsserver.NameServer, len(servers))
+	for i, ns := range servers {
+		out[i] = dnsserver.NameServer{Name: ns.FullName(d.zone), Addresses: ns.Addresses}
+	}
+	return out
+}
+
+// orNone turns the 0 that means none into what does for dnsserver.
+func orNone(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
+// identity returns what dns.nsid stands for.
+func identity(nsid string) (string, error) {
+	if nsid != configs.HostName {
+		return nsid, nil
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("dns.nsid: host name: %w", err)
+	}
+	return name, nil
+}
+
+// readSecrets reads the file of cookie secrets at path; no path, no secrets.
+func readSecrets(path string) ([]dnsserver.CookieSecret, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("dns.cookie_secrets: %w", err)
+	}
+	defer func() { _ = f.Close() }() // only read from
+	secrets, err := dnsserver.ParseCookieSecrets(f)
+	if err != nil {
+		return nil, fmt.Errorf("dns.cookie_secrets %q: %w", path, err)
+	}
+	return secrets, nil
+}
