@@ -126,6 +126,7 @@ func redisFigures(stats redisstore.Stats) metrics.Store {
 			Missed:     stats.Missed,
 			Visible:    stats.Visible,
 			Polls:      stats.Polls,
+			Troubles:   stats.Troubles,
 			Loads:      stats.Loads,
 			Compares:   stats.Compares,
 			Recoveries: stats.Recoveries,

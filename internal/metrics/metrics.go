@@ -120,6 +120,10 @@ func dnsFamilies() []family {
 		}, "transport", "type", "rcode"),
 		count("dns_dropped_total", "DNS messages that got no reply: too short, or no queries.", func(s scrape) uint64 { return s.dns.Dropped }),
 		count("dns_truncated_total", "DNS replies with TC set.", func(s scrape) uint64 { return s.dns.Truncated }),
+		counts("dns_rate_limited_total", "DNS queries beyond the rate limit, by what they got instead of an answer.", func(s scrape, emit func(float64, ...string)) {
+			emit(float64(s.dns.Limited), "none")
+			emit(float64(s.dns.Slipped), "truncated")
+		}, "reply"),
 		count("dns_send_errors_total", "DNS replies that could not be sent.", func(s scrape) uint64 { return s.dns.SendErrors }),
 		gauge("dns_tcp_connections", "DNS connections that are open.", func(s scrape) float64 { return float64(s.dns.TCPOpen) }),
 		count("dns_tcp_accepted_total", "DNS connections that were accepted.", func(s scrape) uint64 { return s.dns.TCPAccepted }),

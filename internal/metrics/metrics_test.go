@@ -25,7 +25,7 @@ func sources(s metrics.Store) metrics.Sources {
 					{Transport: dnsserver.UDP, Type: "SRV", Rcode: "NOERROR", Count: 7},
 					{Transport: dnsserver.TCP, Type: "other", Rcode: "REFUSED", Count: 1},
 				},
-				Dropped: 2, Truncated: 3, SendErrors: 4, TCPOpen: 5, TCPAccepted: 6, TCPEvicted: 8, TCPRefused: 9,
+				Dropped: 2, Truncated: 3, Limited: 23, Slipped: 24, SendErrors: 4, TCPOpen: 5, TCPAccepted: 6, TCPEvicted: 8, TCPRefused: 9,
 			}
 		},
 		HTTP: func() endpoint.Stats {
@@ -61,6 +61,10 @@ dnsreg_deregistrations_total 14
 # HELP dnsreg_dns_dropped_total DNS messages that got no reply: too short, or no queries.
 # TYPE dnsreg_dns_dropped_total counter
 dnsreg_dns_dropped_total 2
+# HELP dnsreg_dns_rate_limited_total DNS queries beyond the rate limit, by what they got instead of an answer.
+# TYPE dnsreg_dns_rate_limited_total counter
+dnsreg_dns_rate_limited_total{reply="none"} 23
+dnsreg_dns_rate_limited_total{reply="truncated"} 24
 # HELP dnsreg_dns_requests_total DNS queries that were replied to.
 # TYPE dnsreg_dns_requests_total counter
 dnsreg_dns_requests_total{rcode="NOERROR",transport="udp",type="SRV"} 7

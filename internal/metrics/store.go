@@ -45,6 +45,7 @@ type Redis struct {
 	Visible time.Duration // from the last bell to the view that shows the change
 
 	Polls      uint64
+	Troubles   uint64 // looks at Redis that failed
 	Loads      uint64
 	Compares   uint64
 	Recoveries uint64
@@ -104,6 +105,7 @@ func linkFamilies() []family {
 		gauge("store_read_only", "1 if Redis denies this server to write.", func(s scrape) float64 { return truth(s.store.Redis.ReadOnly) }),
 		count("store_broken_records_total", "Records in Redis that could not be read.", func(s scrape) uint64 { return s.store.Redis.Broken }),
 		count("store_polls_total", "Looks at Redis' revision.", func(s scrape) uint64 { return s.store.Redis.Polls }),
+		count("store_poll_failures_total", "Looks at Redis that failed.", func(s scrape) uint64 { return s.store.Redis.Troubles }),
 		count("store_loads_total", "Loads of the whole zone.", func(s scrape) uint64 { return s.store.Redis.Loads }),
 		count("store_compares_total", "Comparisons of the view with the whole change log.", func(s scrape) uint64 { return s.store.Redis.Compares }),
 		count("store_recoveries_total", "Losses of Redis' data that were noticed.", func(s scrape) uint64 { return s.store.Redis.Recoveries }),

@@ -15,7 +15,7 @@ func inRedis() metrics.Store {
 	s.Redis = &metrics.Redis{
 		Age: 250 * time.Millisecond, Failures: 31, Recovering: true, ReadOnly: true, Broken: 32,
 		Bell: "down", Bells: 33, Missed: 34, Visible: 1500 * time.Microsecond,
-		Polls: 35, Loads: 36, Compares: 37, Recoveries: 38,
+		Polls: 35, Troubles: 42, Loads: 36, Compares: 37, Recoveries: 38,
 		Reaper: "standby", Watched: 39, Checked: 40, Clamped: 41,
 	}
 	return s
@@ -28,7 +28,7 @@ func TestRedis(t *testing.T) {
 		"instances 15", "services 16", "revision 18", "store_synced 1",
 		"store_last_sync_age_seconds 0.25", "store_failures_total 31", "store_recovering 1", "store_read_only 1",
 		"store_broken_records_total 32", "store_bells_total 33", "store_missed_bells_total 34",
-		"store_change_visible_seconds 0.0015", "store_polls_total 35", "store_loads_total 36", "store_compares_total 37",
+		"store_change_visible_seconds 0.0015", "store_polls_total 35", "store_poll_failures_total 42", "store_loads_total 36", "store_compares_total 37",
 		"store_recoveries_total 38", "store_watched_services 39", "store_leases_checked_total 40", "store_leases_clamped_total 41",
 		`store_bell{state="off"} 0`, `store_bell{state="down"} 1`, `store_bell{state="up"} 0`,
 		`store_reaper{state="off"} 0`, `store_reaper{state="standby"} 1`, `store_reaper{state="active"} 0`,
