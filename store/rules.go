@@ -67,13 +67,28 @@ func compareFolded(a, b string) int { return strings.Compare(dnssd.Fold(a), dnss
 
 func equalFolded(a, b string) bool { return dnssd.Fold(a) == dnssd.Fold(b) }
 
-func (r Rules) checkService(p *problems, service Service) {
+// CheckName checks the name of an instance that need not exist: a service in canonical form and an id. Its error is an
+// [*InvalidError] with the fields "service" and "id".
+func CheckName(service Service, id string) error {
+	var p problems
+	p.canonical(service)
+	p.check("id", id, dnssd.CheckInstance(id))
+	return p.err()
+}
+
+// canonical notes a service that is not in canonical form, which is returned.
+func (p *problems) canonical(service Service) (string, error) {
 	canonical, err := dnssd.ParseService(string(service))
 	p.check("service", string(service), err)
+	p.require(err != nil || canonical == string(service), "service", service, "must be in canonical form, "+canonical)
+	return canonical, err
+}
+
+func (r Rules) checkService(p *problems, service Service) {
+	canonical, err := p.canonical(service)
 	if err != nil {
 		return
 	}
-	p.require(canonical == string(service), "service", service, "must be in canonical form, "+canonical)
 	name, _ := dnssd.CutService(canonical)
 	p.require(!slices.Contains(r.Hosts, name), "service", service, "must not be the name of a host of the zone itself")
 	if r.Strict {

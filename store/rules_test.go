@@ -224,3 +224,29 @@ func TestNormalizeBlamesTheID(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckName(t *testing.T) {
+	cases := []struct {
+		name    string
+		service store.Service
+		id      string
+		want    []string // the fields in the wrong
+	}{
+		{"both right", "_web._tcp", "web 1", nil},
+		{"service not canonical", "_WEB._tcp", "web-1", []string{"service"}},
+		{"bare name", "web", "web-1", []string{"service"}},
+		{"no service", "", "web-1", []string{"service"}},
+		{"no id", "_web._tcp", "", []string{"id"}},
+		{"both wrong", "a b", "_x", []string{"service", "id"}},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			err := store.CheckName(tc.service, tc.id)
+			if tc.want != nil {
+				wantFields(t, err, tc.want...)
+			} else if err != nil {
+				t.Errorf("refused: %v", err)
+			}
+		})
+	}
+}
