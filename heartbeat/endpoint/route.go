@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/dnsreg/dnsreg/heartbeat"
-	"github.com/dnsreg/dnsreg/internal/dnssd"
 	"github.com/dnsreg/dnsreg/store"
 )
 
@@ -48,15 +47,13 @@ func (s *Server) table() []route {
 // onInstance returns a call that knows the instance which its path names, and refuses paths that can name none.
 func onInstance(call func(w http.ResponseWriter, r *http.Request, service store.Service, id string) error) call {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		var wrong findings
 		service, err := store.ParseService(r.PathValue("service"))
-		wrong.add(err)
-		id := r.PathValue("id")
-		if err := dnssd.CheckInstance(id); err != nil {
-			wrong = append(wrong, store.NewFieldError("id", id, err.Error()))
+		if err != nil {
+			service = store.Service(r.PathValue("service")) // the check below refuses it
 		}
-		if len(wrong) > 0 {
-			return &store.InvalidError{Fields: wrong}
+		id := r.PathValue("id")
+		if err := store.CheckName(service, id); err != nil {
+			return err
 		}
 		return call(w, r, service, id)
 	}

@@ -33,7 +33,7 @@ func (s *Store) SetOverlay(ctx context.Context, service store.Service, id string
 }
 
 func checkOverlay(service store.Service, id string, change store.Overlay) error {
-	if err := checkName(service, id); err != nil {
+	if err := store.CheckName(service, id); err != nil {
 		return err
 	}
 	if s := change.State; s != nil && *s != store.Up && *s != store.Draining {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/dnsreg/dnsreg/internal/dnssd"
 	"github.com/dnsreg/dnsreg/store"
 )
 
@@ -74,7 +73,7 @@ func (s *Store) Deregister(ctx context.Context, service store.Service, id string
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	if err := checkName(service, id); err != nil {
+	if err := store.CheckName(service, id); err != nil {
 		return 0, err
 	}
 	s.mu.Lock()
@@ -100,22 +99,4 @@ func (s *Store) bury(name name, now moment) {
 		s.tombs.set(name, now.at, unknownLife)
 	}
 	s.wakeBy(s.tombs.queue.first())
-}
-
-// checkName checks the name of an instance that need not exist, so that nothing else is remembered.
-func checkName(service store.Service, id string) error {
-	var wrong []store.FieldError
-	switch canonical, err := dnssd.ParseService(string(service)); {
-	case err != nil:
-		wrong = append(wrong, store.NewFieldError("service", string(service), err.Error()))
-	case canonical != string(service):
-		wrong = append(wrong, store.NewFieldError("service", string(service), "must be in canonical form, "+canonical))
-	}
-	if err := dnssd.CheckInstance(id); err != nil {
-		wrong = append(wrong, store.NewFieldError("id", id, err.Error()))
-	}
-	if wrong != nil {
-		return &store.InvalidError{Fields: wrong}
-	}
-	return nil
 }

@@ -295,7 +295,7 @@ func (r *reader) tomb(s string) error {
 	key, err := strconv.Unquote(fields[3])
 	err = errors.Join(err, r.number(fields[1], &left), r.number(fields[2], &life))
 	if err == nil {
-		err = checkName(store.Service(fields[0]), key)
+		err = store.CheckName(store.Service(fields[0]), key)
 	}
 	const most = uint64(idle / time.Millisecond / 2) // which still is a time.Duration
 	if err != nil || left > life || life > most {
