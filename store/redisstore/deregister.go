@@ -18,7 +18,7 @@ func (s *Store) Deregister(ctx context.Context, service store.Service, id string
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	if err := checkName(service, id); err != nil {
+	if err := store.CheckName(service, id); err != nil {
 		return 0, err
 	}
 	n := nameOf(service, id)
@@ -77,7 +77,7 @@ func (s *Store) SetOverlay(ctx context.Context, service store.Service, id string
 }
 
 func checkOverlay(service store.Service, id string, change store.Overlay) error {
-	if err := checkName(service, id); err != nil {
+	if err := store.CheckName(service, id); err != nil {
 		return err
 	}
 	if s := change.State; s != nil && *s != store.Up && *s != store.Draining {

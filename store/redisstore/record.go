@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dnsreg/dnsreg/internal/dnssd"
 	"github.com/dnsreg/dnsreg/store"
 )
 
@@ -77,22 +76,4 @@ func decodeOverlay(s string) (store.Overlay, error) {
 		return store.Overlay{}, fmt.Errorf("not an overlay: %.60q", s)
 	}
 	return o, nil
-}
-
-// checkName checks the name of an instance that need not exist, so that nothing else becomes a key.
-func checkName(service store.Service, id string) error {
-	var wrong []store.FieldError
-	switch canonical, err := dnssd.ParseService(string(service)); {
-	case err != nil:
-		wrong = append(wrong, store.NewFieldError("service", string(service), err.Error()))
-	case canonical != string(service):
-		wrong = append(wrong, store.NewFieldError("service", string(service), "must be in canonical form, "+canonical))
-	}
-	if err := dnssd.CheckInstance(id); err != nil {
-		wrong = append(wrong, store.NewFieldError("id", id, err.Error()))
-	}
-	if wrong != nil {
-		return &store.InvalidError{Fields: wrong}
-	}
-	return nil
 }

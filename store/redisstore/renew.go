@@ -63,7 +63,7 @@ func (r *renewing) find(view *store.View) bool {
 		return true
 	}
 	r.renewed.Err = store.ErrGone
-	return checkName(r.Service, r.ID) == nil
+	return store.CheckName(r.Service, r.ID) == nil
 }
 
 // awaitRenewals sends renewals and waits for them, through as many slots as there are.
