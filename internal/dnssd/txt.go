@@ -43,10 +43,13 @@ func CheckTXTString(s string) error {
 }
 
 // CheckTXTKeys checks that no key stands twice in txt, in whatever case (RFC 6763 section 6.4), and returns the string
-// that repeats one.
+// that repeats one. Strings that [CheckTXTString] refuses have no key.
 func CheckTXTKeys(txt []string) (string, error) {
 	seen := make(map[string]bool, len(txt))
 	for _, s := range txt {
+		if CheckTXTString(s) != nil {
+			continue
+		}
 		key, _, _ := TXTKey(s)
 		if key = Fold(key); seen[key] {
 			return s, errTXTTwice

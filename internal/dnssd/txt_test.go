@@ -30,6 +30,9 @@ func TestCheckTXTKeys(t *testing.T) {
 	if s, err := dnssd.CheckTXTKeys([]string{"a", "b=", "c=A"}); err != nil {
 		t.Errorf("distinct keys refused for %q: %v", s, err)
 	}
+	if s, err := dnssd.CheckTXTKeys([]string{"", "=x", "ü=1", "ü=2", "k"}); err != nil {
+		t.Errorf("strings without a key refused twice, for %q: %v", s, err)
+	}
 	for _, txt := range [][]string{{"k=1", "K=2"}, {"k", "x", "k="}} {
 		s, err := dnssd.CheckTXTKeys(txt)
 		wantRule(t, err, "must not repeat a key")
