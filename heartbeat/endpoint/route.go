@@ -130,10 +130,11 @@ func (s *Server) dispatch(route route) http.Handler {
 
 // allow returns the methods of a route as an Allow header lists them.
 func (r route) allow() string {
-	methods := slices.Sorted(maps.Keys(r.calls))
+	methods := slices.Collect(maps.Keys(r.calls))
 	if _, ok := r.calls[http.MethodGet]; ok {
 		methods = append(methods, http.MethodHead)
 	}
+	slices.Sort(methods)
 	return strings.Join(methods, ", ")
 }
 

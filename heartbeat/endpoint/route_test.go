@@ -20,7 +20,7 @@ func TestMethods(t *testing.T) {
 	for path, allow := range map[string]string{
 		"/v1/services":          "GET, HEAD",
 		web:                     "GET, HEAD",
-		web1:                    "DELETE, GET, PATCH, PUT, HEAD",
+		web1:                    "DELETE, GET, HEAD, PATCH, PUT",
 		web1 + "/heartbeat":     "POST",
 		"/v1/heartbeats":        "POST",
 		"/livez":                "GET, HEAD",
