@@ -74,7 +74,6 @@ func (a *attempt) hedged() (*http.Response, error) {
 // asked.
 func (a *attempt) once(ctx context.Context, p Picked) (resp *http.Response, again bool, err error) {
 	start := time.Now()
-	a.service.follow()
 	pool := a.service.get(p.Endpoint)
 	req, err := a.request(ctx)
 	if err != nil {

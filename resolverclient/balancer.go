@@ -143,7 +143,7 @@ func (b *Balancer) take(p *Picked, n *node, now time.Duration) {
 func (b *Balancer) current(ctx context.Context) (*table, error) {
 	b.entry.touch()
 	s, t := b.entry.state.Load(), b.table.Load()
-	if t != nil && s.set == t.set && !s.lapsed && !b.dirty.Load() {
+	if t != nil && s.set == t.set && !s.lapsed && !b.dirty.Load() && !b.entry.client.closed.Load() {
 		return t, nil
 	}
 	s, err := b.entry.current(ctx)

@@ -1,6 +1,7 @@
 package resolverclient_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -273,6 +274,38 @@ func TestPickDoesNotAllocate(t *testing.T) {
 			}
 		}); n != 0 {
 			t.Errorf("%v: %v allocations", strategy, n)
+		}
+	}
+}
+
+// After Close nothing answers, not even a balancer whose service had to make room in the cache.
+func TestNoPickAfterClose(t *testing.T) {
+	records := append(weighted(0, 1, 1), "_api._tcp.svc.internal. 5 SRV 0 1 1 p0-0.svc.internal.")
+	c := newClient(t, resolverclient.Config{Servers: []string{listen(t, newZone(t, records...).serve)}, MaxEntries: 1})
+	var balancers []*resolverclient.Balancer
+	for _, service := range []string{"web", "api"} {
+		for _, strategy := range allStrategies() {
+			b, err := c.Balancer(service, strategy)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.Pick(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			balancers = append(balancers, b)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range balancers {
+		_, picked := b.Pick(t.Context())
+		_, keyed := b.PickKey(t.Context(), "key")
+		done := b.Do(t.Context(), func(context.Context, resolverclient.Endpoint) error { return nil })
+		for _, err := range []error{picked, keyed, done} {
+			if !errors.Is(err, resolverclient.ErrClosed) {
+				t.Errorf("got %v, want ErrClosed", err)
+			}
 		}
 	}
 }

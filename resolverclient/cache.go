@@ -2,8 +2,10 @@ package resolverclient
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
+	"weak"
 
 	"github.com/miekg/dns"
 )
@@ -19,6 +21,7 @@ type cache struct {
 	entries map[question]*slot
 	spelled map[question]*slot // by the service as callers spell it
 	clock   uint64             // counts uses
+	evicted []weak.Pointer[entry]
 }
 
 // slot is an entry's place in the cache.
@@ -74,18 +77,29 @@ func (c *cache) evict() {
 			oldest, least = asked, s.used
 		}
 	}
+	c.evicted = slices.DeleteFunc(c.evicted, func(e weak.Pointer[entry]) bool { return e.Value() == nil })
+	c.evicted = append(c.evicted, weak.Make(c.entries[oldest].entry))
 	for _, spelled := range c.entries[oldest].spellings {
 		delete(c.spelled, spelled)
 	}
 	delete(c.entries, oldest)
 }
 
-// close closes every entry.
+// close closes every entry, and those that made room and that somebody still holds.
 func (c *cache) close() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	var all []*entry
 	for _, s := range c.entries {
-		s.entry.close()
+		all = append(all, s.entry)
+	}
+	for _, e := range c.evicted {
+		if e := e.Value(); e != nil {
+			all = append(all, e)
+		}
+	}
+	c.mu.Unlock()
+	for _, e := range all {
+		e.close()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/miekg/dns"
 
@@ -18,17 +19,18 @@ type Client struct {
 	zone    string // canonical, or empty
 	servers []*server
 	cache   cache
+	saved   *snapshot
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 
-	mu      sync.Mutex // guards closed, and running.Add against Close
-	closed  bool
+	mu      sync.Mutex  // guards writing closed, and running.Add against Close
+	closed  atomic.Bool // read by every pick
 	running sync.WaitGroup
 }
 
 // New returns a client of the servers that cfg names, or an error that names every wrong field. It reads
-// [Config.ResolvConf] where cfg names no server, sends nothing and starts nothing.
+// [Config.ResolvConf] where cfg names no server, and [Config.SnapshotFile], sends nothing and starts nothing.
 func New(cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
 	zone, zerr := parseZone(cfg.Zone)
@@ -45,33 +47,41 @@ func New(cfg Config) (*Client, error) {
 		c.servers = append(c.servers, &server{addr: addr, dial: cfg.Dial, timeout: cfg.Timeout})
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.saved = openSnapshot(c)
 	return c, nil
 }
 
-// Close ends lookups that are under way and waits for their goroutines. Later calls return [ErrClosed]. It returns nil.
+// Close ends lookups that are under way and waits for their goroutines. Later calls return [ErrClosed], those of
+// balancers, watchers and transports too; idle connections of transports are closed, and others when their requests
+// end. It returns the error of writing [Config.SnapshotFile], if there is one.
 func (c *Client) Close() error {
 	c.mu.Lock()
-	c.closed = true
+	first := c.closed.CompareAndSwap(false, true)
 	c.mu.Unlock()
 	c.cancel()
 	c.running.Wait()
+	if !first {
+		return nil
+	}
+	err := c.saved.close()
 	c.cache.close()
-	return nil
+	return err
 }
 
 // begin counts a goroutine that Close waits for, or reports that the client is closed.
 func (c *Client) begin() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.closed {
+	open := !c.closed.Load()
+	if open {
 		c.running.Add(1)
 	}
-	return !c.closed
+	return open
 }
 
 // entry returns the cache's entry of a service, by SRV records alone or by way of PTR.
 func (c *Client) entry(service string, kind uint16) (*entry, error) {
-	if c.ctx.Err() != nil {
+	if c.closed.Load() {
 		return nil, ErrClosed
 	}
 	spelled := question{service, kind}

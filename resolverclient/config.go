@@ -48,6 +48,15 @@ type Config struct {
 	// Idle is how long after its last use an answer is still renewed. Default 1 min.
 	Idle time.Duration
 
+	// SnapshotFile is where the answers are kept for the next start: written a second after a change, every ten minutes
+	// otherwise, and at Close, as a whole or not at all, at most 16 MiB, the most recent answers first. After a start an
+	// answer of the file is used only where and until no server answers, for MaxStale at most, and says that it is stale.
+	// A damaged file is moved to SnapshotFile.damaged, reported to Logger, and no reason not to start. Its directory must
+	// exist. Processes that share a file overwrite each other's answers. Default: none is kept.
+	SnapshotFile string
+	// SnapshotMaxAge is how long ago a server must have given an answer of SnapshotFile for the last time. Default 24 h.
+	SnapshotMaxAge time.Duration
+
 	// Strategy is the one that Do uses. Default WeightedRandom.
 	Strategy Strategy
 	// What follows, to ConnectTimeout, is how failures of instances are dealt with, by Do, Hedge, DialContext and
@@ -103,6 +112,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.NegativeTTL, 5*time.Second)
 	orDefault(&c.MaxStale, 10*time.Minute)
 	orDefault(&c.Idle, time.Minute)
+	orDefault(&c.SnapshotMaxAge, 24*time.Hour)
 	orDefault(&c.Tries, 3)
 	orDefault(&c.ConnectTimeout, 3*time.Second)
 	orDefault(&c.EjectAfter, 5)
@@ -147,7 +157,7 @@ func (c Config) check() error {
 	}{
 		{"Timeout", c.Timeout}, {"LookupTimeout", c.LookupTimeout}, {"MinTTL", c.MinTTL},
 		{"NegativeTTL", c.NegativeTTL}, {"Idle", c.Idle}, {"EjectFor", c.EjectFor}, {"ConnectTimeout", c.ConnectTimeout},
-		{"HedgeAfter", c.HedgeAfter},
+		{"HedgeAfter", c.HedgeAfter}, {"SnapshotMaxAge", c.SnapshotMaxAge},
 	} {
 		if f.value < 0 {
 			bad(f.name, f.value, "must not be negative")

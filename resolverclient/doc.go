@@ -30,6 +30,9 @@
 // ([Answer.Stale]). "There is no such service" ([ErrNotFound]) is an answer, not a failure: it ends the use of the old
 // endpoints at once, and is itself kept for a short time only.
 //
+// A program that starts while every server fails can go on with what the one before it learnt ([Config.SnapshotFile]);
+// such an answer says that it is stale, and the first one of a server replaces it.
+//
 // # Failures
 //
 // An instance that fails [Config.EjectAfter] times in a row, or much more often than the others ([Config.EjectShare]),
@@ -39,6 +42,7 @@
 //
 // # Goroutines
 //
-// New starts nothing, nor do balancers and watchers. Lookups run in goroutines and on timers of the Client, which [Client.Close] ends and waits for.
+// New starts nothing, nor do balancers and watchers. Lookups run in goroutines and on timers of the Client, which
+// [Client.Close] ends and waits for; after it nothing of the Client answers.
 // Every method may be called by any number of goroutines.
 package resolverclient

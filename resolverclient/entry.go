@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"github.com/miekg/dns"
 	"golang.org/x/sync/singleflight"
@@ -52,6 +54,7 @@ type entry struct {
 	lastUsed time.Time
 	failures int // lookups in a row that got no answer
 	watchers map[chan<- struct{}]bool
+	pools    []weak.Pointer[pools] // told of each answer
 
 	balancerOnce sync.Once
 	balancer     *Balancer // of Client.Do
@@ -62,7 +65,7 @@ func newEntry(c *Client, asked question) *entry {
 	if asked.kind == dns.TypePTR {
 		e.look = c.browse
 	}
-	e.state.Store(&state{lapsed: true})
+	e.state.Store(c.saved.restore(asked))
 	return e
 }
 
@@ -76,6 +79,9 @@ func (e *entry) touch() {
 // current returns the state to answer from: what is known where that holds, else what a lookup brings. The set is nil
 // only together with an error.
 func (e *entry) current(ctx context.Context) (*state, error) {
+	if e.client.closed.Load() {
+		return nil, ErrClosed
+	}
 	e.touch()
 	s := e.state.Load()
 	if s.lapsed {
@@ -119,9 +125,17 @@ func (e *entry) overdue(old *state) *state {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.state.Load() == old {
-		e.state.Store(&state{set: old.set, err: errOverdue, expires: old.expires})
+		e.state.Store(&state{set: old.set, err: old.because(errOverdue), expires: old.expires})
 	}
 	return e.state.Load()
+}
+
+// because returns the reason why an answer is stale, which goes on to say so where it came from the snapshot.
+func (s *state) because(err error) error {
+	if errors.Is(s.err, errSnapshot) {
+		return fmt.Errorf("%w: %w", errSnapshot, err)
+	}
+	return err
 }
 
 // refresh starts a lookup, or joins the one under way. Its only error is [ErrClosed].
@@ -144,6 +158,11 @@ func (e *entry) refresh() <-chan singleflight.Result {
 
 // update takes the outcome of a lookup.
 func (e *entry) update(set *set, err error, now time.Time) {
+	e.settle(set, err, now)
+	e.tell()
+}
+
+func (e *entry) settle(set *set, err error, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var no *negative
@@ -152,10 +171,31 @@ func (e *entry) update(set *set, err error, now time.Time) {
 		e.good(set, now)
 	case errors.As(err, &no):
 		e.failures = 0
+		e.client.saved.answered(e.asked, true)
 		e.put(&state{err: err}, max(minNegativeTTL, min(no.ttl, e.client.cfg.NegativeTTL)))
 	default:
 		e.failed(err, now)
 	}
+}
+
+// tell has the pools of connections follow the present state. e.mu is not held.
+func (e *entry) tell() {
+	e.mu.Lock()
+	e.pools = slices.DeleteFunc(e.pools, func(p weak.Pointer[pools]) bool { return p.Value() == nil })
+	told := slices.Clone(e.pools)
+	e.mu.Unlock()
+	for _, p := range told {
+		if p := p.Value(); p != nil {
+			p.follow()
+		}
+	}
+}
+
+// followedBy has pools told of each answer for as long as somebody else holds them.
+func (e *entry) followedBy(p *pools) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.pools = append(e.pools, weak.Make(p))
 }
 
 func (e *entry) good(set *set, now time.Time) {
@@ -164,9 +204,11 @@ func (e *entry) good(set *set, now time.Time) {
 		e.client.cfg.Logger.Info("resolver answers again", slog.String("name", e.asked.name))
 	}
 	e.failures = 0
-	if old.set != nil && old.set.equal(set) {
+	same := old.set != nil && old.set.equal(set)
+	if same {
 		set = old.set // balancers rebuild on a new pointer only
 	}
+	e.client.saved.answered(e.asked, !same)
 	ttl := min(max(set.ttl, e.client.cfg.MinTTL), e.client.cfg.MaxTTL)
 	e.put(&state{set: set, expires: now.Add(ttl)}, renewAfter(ttl))
 }
@@ -189,7 +231,8 @@ func (e *entry) failed(err error, now time.Time) {
 	case now.Before(old.expires):
 		e.put(&state{set: old.set, expires: old.expires}, min(pause, old.expires.Sub(now)))
 	default:
-		if old.err == nil || errors.Is(old.err, errOverdue) {
+		err = old.because(err)
+		if old.err == nil || errors.Is(old.err, errOverdue) || e.failures == 1 {
 			e.client.cfg.Logger.Warn("stale answer in use", slog.String("name", e.asked.name), slog.Any("error", err))
 		}
 		e.put(&state{set: old.set, err: err, expires: old.expires}, min(pause, until.Sub(now)))
@@ -212,12 +255,13 @@ func (e *entry) put(s *state, again time.Duration) {
 // close makes every later use fail with [ErrClosed].
 func (e *entry) close() {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	if e.timer != nil {
 		e.timer.Stop()
 	}
 	e.state.Store(&state{err: ErrClosed})
 	e.wake()
+	e.mu.Unlock()
+	e.tell()
 }
 
 // tick is the timer: it renews what is in use and lets lapse what is not.

@@ -2,6 +2,7 @@ package resolverclient
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,7 +16,6 @@ type pools struct {
 	base     *http.Transport
 	balancer *Balancer
 	dialer   net.Dialer
-	followed atomic.Pointer[set] // the set whose absentees have departed
 
 	mu sync.Mutex // guards of
 	of map[identity]*pool
@@ -37,7 +37,7 @@ func (p *pool) released() {
 	}
 }
 
-// get returns the pool of an endpoint.
+// get returns the pool of an endpoint. One that has departed since it was picked gets a pool for this request only.
 func (s *pools) get(e Endpoint) *pool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,30 +49,54 @@ func (s *pools) get(e Endpoint) *pool {
 	p.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return dialEndpoint(ctx, &s.dialer, network, e)
 	}
-	s.of[e.identity()] = p
+	if present, known := s.present(); known && p.gone(present[e.identity()]) {
+		p.departed.Store(true)
+	} else {
+		s.of[e.identity()] = p
+	}
 	return p
 }
 
-// follow parts with the pools of instances that are gone from the answer or have other addresses.
+// follow parts with the pools of instances that are gone from the answer or have other addresses: their idle connections
+// are closed now, those in use when their requests end.
 func (s *pools) follow() {
-	now := s.balancer.entry.state.Load().set
-	if now == nil || s.followed.Swap(now) == now {
-		return
-	}
-	present := make(map[identity]*Endpoint, len(now.endpoints))
-	for i := range now.endpoints {
-		present[now.endpoints[i].identity()] = &now.endpoints[i]
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, p := range s.of {
-		if e := present[id]; e == nil || !slices.Equal(e.Addresses, p.addresses) {
-			delete(s.of, id)
-			p.departed.Store(true)
-			p.CloseIdleConnections()
-		}
+	for _, p := range s.part() {
+		p.CloseIdleConnections()
 	}
 }
+
+// part takes the pools out of use whose instances are gone, and returns them.
+func (s *pools) part() (gone []*pool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	present, known := s.present()
+	for id, p := range s.of {
+		if known && p.gone(present[id]) {
+			delete(s.of, id)
+			p.departed.Store(true)
+			gone = append(gone, p)
+		}
+	}
+	return gone
+}
+
+// present returns the endpoints of the present answer, or that there is none: none are there after "no such service" and
+// after Close.
+func (s *pools) present() (endpoints map[identity]*Endpoint, known bool) {
+	now := s.balancer.entry.state.Load()
+	if now.set == nil {
+		var no *negative
+		return nil, errors.As(now.err, &no) || errors.Is(now.err, ErrClosed)
+	}
+	endpoints = make(map[identity]*Endpoint, len(now.set.endpoints))
+	for i := range now.set.endpoints {
+		endpoints[now.set.endpoints[i].identity()] = &now.set.endpoints[i]
+	}
+	return endpoints, true
+}
+
+// gone reports whether an instance is no longer where the pool's connections lead; nil is one that is nowhere.
+func (p *pool) gone(e *Endpoint) bool { return e == nil || !slices.Equal(e.Addresses, p.addresses) }
 
 // closeIdle closes the connections that no request uses.
 func (s *pools) closeIdle() {

@@ -2,6 +2,7 @@ package resolverclient_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,6 +11,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/dnsreg/dnsreg/resolverclient"
 )
 
 // counter counts a server's open connections.
@@ -36,7 +41,8 @@ func eventually(tb testing.TB, what string, holds func() bool) {
 	}
 }
 
-// Connections of an instance that is gone are closed: the idle ones soon, those in use when their requests end.
+// Connections of an instance that is gone are closed: the idle ones soon, without another request, those in use when
+// their requests end.
 func TestTransportLetsGoOfDepartedInstances(t *testing.T) {
 	w := newWebs(t)
 	held, release := make(chan struct{}), make(chan struct{})
@@ -67,15 +73,74 @@ func TestTransportLetsGoOfDepartedInstances(t *testing.T) {
 	}
 	staying, _ := w.server(say("staying"))
 	w.register(staying)
-	eventually(t, "the idle connection closed", func() bool {
-		_, _, err := fetch(t, c, request(t, http.MethodGet, nil))
-		return err == nil && conns.open.Load() == 1
-	})
+	eventually(t, "the idle connection closed", func() bool { return conns.open.Load() == 1 })
 	close(release)
 	if got := <-last; got != "leaving<nil>" {
 		t.Errorf("the request under way got %s", got)
 	}
 	eventually(t, "the last connection closed", func() bool { return conns.open.Load() == 0 })
+}
+
+// Idle connections do not outlive the service, nor the client, and nothing is called after Close.
+func TestTransportClosesIdleConnections(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		end  func(w *webs, c *resolverclient.Client) error
+		want error // of requests after it
+	}{
+		{"no such service", func(w *webs, _ *resolverclient.Client) error { w.script.set(newZone(w).serve); return nil }, resolverclient.ErrNotFound},
+		{"close", func(_ *webs, c *resolverclient.Client) error { return c.Close() }, resolverclient.ErrClosed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWebs(t)
+			var conns counter
+			server := httptest.NewUnstartedServer(say("ok"))
+			server.Config.ConnState = conns.see
+			server.Start()
+			t.Cleanup(server.Close)
+			w.register(server.Listener.Addr().String())
+			resolver := newClient(t, resolverclient.Config{
+				Servers: []string{w.addr}, MinTTL: 20 * time.Millisecond, MaxTTL: 20 * time.Millisecond,
+			})
+			c := &http.Client{Transport: resolver.NewTransport(nil)}
+			if _, _, err := fetch(t, c, request(t, http.MethodGet, nil)); err != nil || conns.open.Load() != 1 {
+				t.Fatalf("%v, %d connections", err, conns.open.Load())
+			}
+			if err := tt.end(w, resolver); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the idle connection closed", func() bool { return conns.open.Load() == 0 })
+			if _, _, err := fetch(t, c, request(t, http.MethodGet, nil)); !errors.Is(err, tt.want) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+// A failing resolver is no reason to part with connections.
+func TestTransportKeepsConnectionsThroughAnOutage(t *testing.T) {
+	w := newWebs(t)
+	var conns counter
+	server := httptest.NewUnstartedServer(say("ok"))
+	server.Config.ConnState = conns.see
+	server.Start()
+	t.Cleanup(server.Close)
+	w.register(server.Listener.Addr().String())
+	c, _ := w.client()
+	for range 3 {
+		if _, _, err := fetch(t, c, request(t, http.MethodGet, nil)); err != nil || conns.open.Load() != 1 {
+			t.Errorf("%v, %d connections, want the first one", err, conns.open.Load())
+		}
+		asked := make(chan struct{}, 1)
+		w.script.set(func(x exchange) {
+			rcode(dns.RcodeServerFailure)(x)
+			select {
+			case asked <- struct{}{}:
+			default:
+			}
+		})
+		<-asked
+	}
 }
 
 // A rolling replacement under load: instances come, are registered, deregistered and, once their answers have run out,

@@ -15,8 +15,9 @@ import (
 // GetBody set. Only such a request is hedged, if [Config.HedgeAfter] is set. Retries and hedges are taken from one budget
 // ([Config.RetryShare]). The last instance's reply is returned as it is.
 //
-// Each instance has a pool of connections of its own. When an instance is gone from the answers, its idle connections
-// are closed at the next request to the service and those in use when their requests end.
+// Each instance has a pool of connections of its own. When an answer comes that no longer names an instance, its idle
+// connections are closed at once, and those in use when their requests end. A service that nobody has called for
+// [Config.Idle] is not looked up: its idle connections live as long as the base transport's IdleConnTimeout says.
 type Transport struct {
 	client *Client
 	base   *http.Transport
@@ -79,6 +80,7 @@ func (t *Transport) service(host string) (*pools, error) {
 	}
 	s := &pools{base: t.base, balancer: b, of: map[identity]*pool{}}
 	s.dialer.Timeout = t.client.cfg.ConnectTimeout
+	b.entry.followedBy(s)
 	t.services[host] = s
 	return s, nil
 }
