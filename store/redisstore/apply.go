@@ -155,22 +155,25 @@ func (m *mirror) trim(ctx context.Context) error {
 func (m *mirror) buried(ctx context.Context, names []name) (map[name]bool, error) {
 	buried := make(map[name]bool)
 	for part := range slices.Chunk(names, pageRecords) {
-		err := m.pipeline(ctx, func(ctx context.Context, pipe redis.Pipeliner) func() {
-			cmds := make([]*redis.IntCmd, len(part))
-			for i, n := range part {
-				cmds[i] = pipe.Exists(ctx, m.store.keys.tomb(n))
-			}
-			return func() {
-				for i, cmd := range cmds {
-					if cmd.Val() > 0 {
-						buried[part[i]] = true
-					}
-				}
-			}
-		})
-		if err != nil {
+		if err := m.findBuried(ctx, part, buried); err != nil {
 			return nil, err
 		}
 	}
 	return buried, nil
+}
+
+func (m *mirror) findBuried(ctx context.Context, part []name, buried map[name]bool) error {
+	return m.pipeline(ctx, func(ctx context.Context, pipe redis.Pipeliner) func() {
+		cmds := make([]*redis.IntCmd, len(part))
+		for i, n := range part {
+			cmds[i] = pipe.Exists(ctx, m.store.keys.tomb(n))
+		}
+		return func() {
+			for i, cmd := range cmds {
+				if cmd.Val() > 0 {
+					buried[part[i]] = true
+				}
+			}
+		}
+	})
 }

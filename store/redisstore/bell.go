@@ -18,6 +18,7 @@ import (
 // never notices a server that hangs.
 const (
 	bellPing    = time.Second
+	bellLook    = 250 * time.Millisecond
 	bellSilence = 3 * time.Second
 	bellRetry   = 200 * time.Millisecond
 	bellPatient = 2 * time.Second
@@ -203,9 +204,9 @@ func (b *bell) ring(s *Store, message *redis.Message) {
 
 // hold pings, follows the reaper's interest in expired leases, and returns an error when nothing is heard any more.
 func (b *bell) hold(ctx context.Context, s *Store, sub *redis.PubSub) error {
-	ping := time.NewTicker(bellPing)
-	defer ping.Stop()
-	reaping := false
+	tick := time.NewTicker(bellLook)
+	defer tick.Stop()
+	reaping, pinged := false, s.now()
 	for {
 		if want := b.reaping.Load(); want != reaping {
 			reaping = want
@@ -218,11 +219,16 @@ func (b *bell) hold(ctx context.Context, s *Store, sub *redis.PubSub) error {
 			return ctx.Err()
 		case <-b.recycle:
 			return errRecycle
-		case <-ping.C:
+		case <-tick.C:
 		}
-		if s.now()-time.Duration(b.heard.Load()) > bellSilence {
+		now := s.now()
+		if now-time.Duration(b.heard.Load()) > bellSilence {
 			return errSilence
 		}
+		if now-pinged < bellPing {
+			continue
+		}
+		pinged = now
 		if err := b.ping(ctx, sub); err != nil {
 			return err
 		}

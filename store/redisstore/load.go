@@ -68,7 +68,7 @@ func (m *mirror) delta(ctx context.Context, after store.Revision) (cut, error) {
 func (m *mirror) deltaOnTheMove(ctx context.Context, after store.Revision) (cut, error) {
 	c := cut{changes: make(map[store.Service]*store.Snapshot)}
 	for {
-		meta, err := m.store.redis.HMGet(ctx, m.store.keys.meta, metaFields...).Result()
+		meta, err := m.store.redis.HMGet(ctx, m.store.keys.meta, metaFields()...).Result()
 		if err != nil {
 			return cut{}, fmt.Errorf("look at a slot on the move: %w", err)
 		}

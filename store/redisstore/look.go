@@ -22,7 +22,10 @@ type look struct {
 	server              info
 }
 
-var metaFields = []string{"format", "epoch", "home", "rev", "base", "tick", "restored", "restoring", "retention"}
+// metaFields are the fields of meta that a look reads, in the order of readMeta.
+func metaFields() []string {
+	return []string{"format", "epoch", "home", "rev", "base", "tick", "restored", "restoring", "retention"}
+}
 
 // look reads meta and INFO on one connection, so that both are of the same server. While the zone's slot is on its way
 // to another node of a Cluster, keys may be on either: then meta is read wherever it is, and that its history is the one
@@ -37,7 +40,7 @@ func (m *mirror) look(ctx context.Context) (look, error) {
 	m.detour = true
 	ctx, cancel := call(ctx)
 	defer cancel()
-	fields, err := m.store.redis.HMGet(ctx, m.store.keys.meta, metaFields...).Result()
+	fields, err := m.store.redis.HMGet(ctx, m.store.keys.meta, metaFields()...).Result()
 	if err != nil {
 		return look{}, fmt.Errorf("look at a slot on the move: %w", err)
 	}
@@ -54,7 +57,7 @@ func (m *mirror) lookAtServer(ctx context.Context) (look, error) {
 		return look{}, err
 	}
 	pipe := conn.Pipeline()
-	meta := pipe.HMGet(ctx, m.store.keys.meta, metaFields...)
+	meta := pipe.HMGet(ctx, m.store.keys.meta, metaFields()...)
 	info := pipe.Do(ctx, "info", "server", "replication", "memory")
 	if _, err := pipe.Exec(ctx); err != nil {
 		return look{}, fmt.Errorf("look at the revision: %w", err)
@@ -77,8 +80,8 @@ func (m *mirror) lookAtServer(ctx context.Context) (look, error) {
 // readMeta reads the values of metaFields.
 func readMeta(values []any) look {
 	fields := make(map[string]string)
-	for i, value := range values {
-		fields[metaFields[i]], _ = value.(string)
+	for i, field := range metaFields()[:len(values)] {
+		fields[field], _ = values[i].(string)
 	}
 	return look{
 		format:    fields["format"],

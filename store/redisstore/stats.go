@@ -22,6 +22,8 @@ type Stats struct {
 	Deregistrations uint64 // of known instances
 	Failures        uint64 // calls that ended in ErrUnavailable
 
+	RoundTrip time.Duration // of a batch of renewals, smoothed
+
 	Freshness store.Freshness
 	Age       time.Duration // since the last good look at Redis; negative before the first
 	Revision  store.Revision
@@ -62,6 +64,7 @@ func (s *Store) Stats() Stats {
 		Renewals:        c.renewals.Load(),
 		Deregistrations: c.deregistrations.Load(),
 		Failures:        c.failures.Load(),
+		RoundTrip:       s.RoundTrip(),
 		Freshness:       s.Freshness(),
 		Age:             age,
 		Revision:        current.view.Revision(),
@@ -87,3 +90,7 @@ func (s *Store) Stats() Stats {
 		Due:             int(s.reaper.watched.Load()),
 	}
 }
+
+// RoundTrip returns what a batch of renewals takes, smoothed over the last few: whoever paces heartbeats sees by it that
+// Redis, or the way there, is busy. It is far below a second even then, since no call takes longer.
+func (s *Store) RoundTrip() time.Duration { return s.renewals.latency() }
