@@ -5,10 +5,11 @@ SHELL := /bin/bash
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -X main.version=$(VERSION)
-TOOL     := go tool -modfile=tools/go.mod
+TOOL     := go tool -modfile=$(CURDIR)/tools/go.mod
+NESTED   := bench resolverclient/grpc resolverclient/bench
 FUZZTIME ?= 1m
 
-.PHONY: help build run test check deps fuzz bench clean
+.PHONY: help build run deps check test fuzz bench bench-dns clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -22,19 +23,22 @@ run: build ## serve with the embedded store: DNS on 127.0.0.1:8053, HTTP on 127.
 deps: ## install the Debian packages that the tests drive, or name what is missing
 	scripts/test-deps
 
-check: ## vet, staticcheck and formatting
-	go vet ./...
-	$(TOOL) staticcheck ./...
+check: ## vet, staticcheck and formatting, nested modules included
+	for dir in . $(NESTED); do (cd $$dir && go vet ./... && $(TOOL) staticcheck ./...); done
 	@unformatted=$$($(TOOL) gofumpt -l .); [ -z "$$unformatted" ] || { echo "gofumpt would change: $$unformatted" >&2; exit 1; }
 
-test: deps check ## deps, check and every test with the race detector
-	go test -race -count=1 -timeout 15m ./...
+test: deps check ## deps, check and every test with the race detector, nested modules included
+	go test -race -count=1 -timeout 20m ./...
+	for dir in $(NESTED); do (cd $$dir && go test -race -count=1 -timeout 10m ./...); done
 
 fuzz: ## fuzz every parser of outside bytes, FUZZTIME (1m) each
 	scripts/fuzz $(FUZZTIME)
 
 bench: ## run the benchmarks of every package
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-dns: build ## measure the DNS server beside Knot and NSD, into docs/performance.md
+	cd bench && go run . -dnsreg ../bin/dnsreg -docs ../docs
 
 clean: ## remove what the targets made
 	rm -rf bin
