@@ -1,24 +1,23 @@
 package memstore_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-
-	"net/netip"
 
 	"github.com/dnsreg/dnsreg/store"
 	"github.com/dnsreg/dnsreg/store/memstore"
@@ -225,9 +224,9 @@ func TestSnapshotSavesOnlyChanges(t *testing.T) {
 // TestSnapshotSaveFails takes the folder away and gives it back.
 func TestSnapshotSaveFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
+		log := new(logText)
 		config := memstore.Config{SnapshotFile: filepath.Join(t.TempDir(), "folder", "snapshot"), SnapshotEvery: time.Second}
-		config.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		config.Logger = slog.New(slog.NewTextHandler(log, nil))
 		folder := filepath.Dir(config.SnapshotFile)
 		if err := open(t, config).Restore(); err == nil || !strings.Contains(err.Error(), folder) {
 			t.Errorf("without the folder: %v", err)
@@ -271,38 +270,22 @@ func TestSnapshotOfMany(t *testing.T) {
 	}
 }
 
-// BenchmarkRestore reads 100,000 instances in 10,000 services, which is what a start takes before it answers.
-func BenchmarkRestore(b *testing.B) {
-	config := kept(b)
-	first := restored(b, config)
-	stop := run(b, first)
-	fill(b, first, 10_000, 10)
-	stop()
-	b.SetBytes(int64(len(read(b, config.SnapshotFile))))
-	for b.Loop() {
-		instances(b, restored(b, config), "restored", 100_000)
-	}
+// logText is a log that is read while it is written.
+type logText struct {
+	mu   sync.Mutex
+	text strings.Builder
 }
 
-// BenchmarkSave writes the same.
-func BenchmarkSave(b *testing.B) {
-	config := kept(b)
-	s := restored(b, config)
-	fill(b, s, 10_000, 10)
-	for b.Loop() {
-		run(b, s)()
-	}
-	b.SetBytes(int64(len(read(b, config.SnapshotFile))))
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
 }
 
-// fill registers instances whose records have about 200 octets.
-func fill(t testing.TB, s *memstore.Store, services, each int) {
-	t.Helper()
-	for i := range services * each {
-		in := instance(fmt.Sprintf("i%d", i), time.Hour)
-		in.TXT = []string{"version=1.2.3", "zone=" + strings.Repeat("a", 30)}
-		put(t, s, store.Service(fmt.Sprintf("_s%d._tcp", i/each)), in)
-	}
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func read(t testing.TB, path string) string {
