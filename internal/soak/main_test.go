@@ -11,7 +11,10 @@ import (
 // long has every scenario take its long form.
 var long = flag.Bool("long", false, "run the long form of every scenario: leases of 30 s, up to a million instances")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets go-redis dial a server that is gone once more: that ends within a second of the client's Close.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+}
 
 // either returns what the short and the long form differ in.
 func either[T any](short, inLong T) T {
