@@ -21,6 +21,7 @@ var problems = []struct {
 }{
 	{store.ErrGone, http.StatusNotFound, heartbeat.TypeGone, "Lease gone"},
 	{store.ErrUnknown, http.StatusNotFound, heartbeat.TypeUnknown, "Unknown"},
+	{errNoService, http.StatusNotFound, heartbeat.TypeUnknown, "Unknown"},
 	{store.ErrDeregistered, http.StatusGone, heartbeat.TypeDeregistered, "Deregistered"},
 	{store.ErrConflict, http.StatusPreconditionFailed, heartbeat.TypeConflict, "Another content is stored"},
 	{store.ErrFull, http.StatusConflict, heartbeat.TypeFull, "Limit reached"},
@@ -36,7 +37,10 @@ const retryAfter = "1"
 // maxErrors bounds the fields that one reply lists.
 const maxErrors = 32
 
-var errTooLarge = errors.New("the body is larger than this call takes")
+var (
+	errTooLarge  = errors.New("the body is larger than this call takes")
+	errNoService = errors.New("the service has no live instance")
+)
 
 // statusError is a reply that says no more than its status, and one header where that has to go with it.
 type statusError struct {

@@ -53,7 +53,7 @@ func (s *Server) service(w http.ResponseWriter, r *http.Request) error {
 	}
 	snapshot := s.cfg.Store.View().Service(service)
 	if snapshot == nil {
-		return fmt.Errorf("%s: %w", service, store.ErrUnknown)
+		return fmt.Errorf("%s: %w", service, errNoService)
 	}
 	if notModified(w, r, snapshot.Revision) {
 		return nil

@@ -163,6 +163,19 @@ func TestHead(t *testing.T) {
 	}
 }
 
+// TestUnknownSaysWhat holds that a reply names what is not there: a service, or an instance of one.
+func TestUnknownSaysWhat(t *testing.T) {
+	a := newAPI(t, config(newStore(t, memstore.Config{})))
+	for path, want := range map[string]string{
+		web:  "_web._tcp: the service has no live instance",
+		web1: `_web._tcp "web-1": no such instance`,
+	} {
+		if p := a.call(t, "GET", path, "").problem(t); p.Detail != want {
+			t.Errorf("GET %s: %q, want %q", path, p.Detail, want)
+		}
+	}
+}
+
 // TestLeaseEndsDuringReply holds that an instance whose lease is gone already is shown without one.
 func TestLeaseEndsDuringReply(t *testing.T) {
 	live := newStore(t, memstore.Config{})
