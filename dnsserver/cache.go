@@ -10,7 +10,8 @@ import (
 )
 
 // cache keeps the record sets of the services that were asked for, by snapshot: a service that changed has a new
-// snapshot, so nothing in it is ever out of date. It holds at most about two entries for each service of the zone.
+// snapshot, so nothing in it is ever out of date. It holds at most about two entries for each service that the zone had
+// when it last grew: what has gone since stays until another service is asked for the first time.
 type cache struct {
 	zone   *zone
 	ttl    time.Duration

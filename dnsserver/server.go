@@ -92,8 +92,7 @@ func New(config Config) (*Server, error) {
 
 // Run serves until ctx ends. It listens first if Listen was not called. Then it stops accepting, lets the queries that
 // it has read be answered, for at most Config.StopTimeout, and closes every socket. When it returns, everything that it
-// started has ended; its error is that of Listen, or of
-// closing. A server runs once.
+// started has ended; its error is that of Listen, or of closing. A server runs once.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.Listen(); err != nil {
 		return err
