@@ -15,6 +15,8 @@ var (
 	ErrNotOffered = errors.New("service not offered at this domain")
 	// ErrNoAnswer says that no server gave an answer; the text has each server's reason.
 	ErrNoAnswer = errors.New("no server gave an answer")
+	// ErrRefused says, together with ErrNoAnswer, that a server refused the query, mostly for a zone that is not its own.
+	ErrRefused = errors.New("REFUSED")
 	// ErrNoEndpoint says that the service has SRV records, but none with a port and an address.
 	ErrNoEndpoint = errors.New("no usable endpoint")
 	// ErrClosed says that the client was closed.

@@ -157,6 +157,7 @@ func TestLookupFails(t *testing.T) {
 		},
 		{name: "SERVFAIL", serve: rcode(dns.RcodeServerFailure), want: resolverclient.ErrNoAnswer, text: "SERVFAIL"},
 		{name: "REFUSED", serve: rcode(dns.RcodeRefused), want: resolverclient.ErrNoAnswer, text: "REFUSED"},
+		{name: "REFUSED, to be told from silence", serve: rcode(dns.RcodeRefused), want: resolverclient.ErrRefused, text: "REFUSED"},
 		{name: "alias to itself", serve: loop.serve, want: resolverclient.ErrNotFound, text: "NODATA"},
 		{
 			name: "alias without an end", serve: endlessAlias,

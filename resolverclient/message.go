@@ -103,8 +103,10 @@ func checkReply(query, reply *dns.Msg) error {
 // verdict returns nil for a reply that answers, NXDOMAIN included, and else why another server should be asked.
 func verdict(reply *dns.Msg) error {
 	switch {
+	case reply.Rcode == dns.RcodeRefused:
+		return fmt.Errorf("%w%s", ErrRefused, extendedText(reply))
 	case reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError:
-		return errors.New(rcodeText(reply))
+		return errors.New(rcodeText(reply) + extendedText(reply))
 	case isLame(reply):
 		return errors.New("lame: a referral to other servers")
 	}
@@ -125,16 +127,21 @@ func isLame(reply *dns.Msg) bool {
 	return true
 }
 
-// rcodeText names the reply's code and what its extended errors say (RFC 8914).
+// rcodeText names the reply's code.
 func rcodeText(reply *dns.Msg) string {
-	text := dns.RcodeToString[reply.Rcode]
-	if text == "" {
-		text = fmt.Sprintf("RCODE %d", reply.Rcode)
-	}
-	opt := reply.IsEdns0()
-	if opt == nil {
+	if text := dns.RcodeToString[reply.Rcode]; text != "" {
 		return text
 	}
+	return fmt.Sprintf("RCODE %d", reply.Rcode)
+}
+
+// extendedText returns what the reply's extended errors say (RFC 8914), each in brackets behind a space.
+func extendedText(reply *dns.Msg) string {
+	opt := reply.IsEdns0()
+	if opt == nil {
+		return ""
+	}
+	var text string
 	for _, option := range opt.Option {
 		if ede, ok := option.(*dns.EDNS0_EDE); ok {
 			text += fmt.Sprintf(" (%s)", strings.TrimSuffix(dns.ExtendedErrorCodeToString[ede.InfoCode]+": "+ede.ExtraText, ": "))

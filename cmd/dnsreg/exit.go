@@ -105,6 +105,8 @@ func judge(err error) (code int, hint string) {
 		return exitDenied, "--token-file or DNSREG_TOKEN_FILE names the file with a token that may do this"
 	case is(err, store.ErrUnavailable):
 		return exitUnreachable, "--server or DNSREG_SERVER names the server; dnsreg serve starts one"
+	case is(err, resolverclient.ErrRefused):
+		return exitUnreachable, "--zone or DNSREG_ZONE_NAME names the zone that the DNS server answers for"
 	case is(err, resolverclient.ErrNoAnswer):
 		return exitUnreachable, "--dns or DNSREG_DNS names the DNS server; dnsreg serve starts one"
 	case is(err, syscall.EADDRINUSE):
