@@ -105,13 +105,19 @@ func (s *scale) left(ids ...string) (longest time.Duration) {
 // Rolling restart of three instances, each stopped while clients still know it, then 3 to 6 to 2, under unary and
 // streaming calls, without any retry policy: no call fails.
 func TestRollingRestartAndScale(t *testing.T) {
+	before := runtime.NumGoroutine()
 	s := newScale(t)
 	client := s.client()
-	before := runtime.NumGoroutine()
 	for _, id := range []string{"web-1", "web-2", "web-3"} {
 		s.start(id)
 	}
 	conn := dial(t, client)
+	t.Cleanup(func() {
+		if t.Failed() {
+			answer, err := client.Service(context.Background(), "web")
+			t.Log("DNS says", answer.Endpoints, err)
+		}
+	})
 	l := run(t, conn, 6, 3)
 	s.met("web-1", "web-2", "web-3")
 
@@ -140,6 +146,8 @@ func TestRollingRestartAndScale(t *testing.T) {
 	for _, id := range []string{"web-2", "web-5"} {
 		s.apps[id].server.Stop()
 	}
+	client.Close()
+	s.halt()
 	eventually(t, 5*time.Second, "goroutines at their number before", func() bool { return runtime.NumGoroutine() <= before })
 }
 
