@@ -56,7 +56,9 @@ func TestMigration(t *testing.T) {
 	for _, id := range live {
 		register(t, a, web, instance(id, ttl(3*time.Second)))
 	}
+	register(t, a, web, instance("late", ttl(2*time.Second)))
 	converged(t, a, b)
+	epoch := a.Stats().Epoch
 	watch(t, live, a, b)
 	renew := func() {
 		t.Helper()
@@ -76,12 +78,15 @@ func TestMigration(t *testing.T) {
 		}
 	}
 	m.Finish()
-	renew()
-	register(t, a, web, instance("new", ttl(2*time.Second)))
 	begin := time.Now()
+	renew()
+	eventually(t, 2*soon, "removals resume", func() bool { return a.View().Service(web).Find("late") == nil })
+	t.Logf("what had ended was gone after %v", time.Since(begin))
+	defer during(t, b, live...)()
+	register(t, a, web, instance("new", ttl(2*time.Second)))
 	converged(t, a, b)
-	stop := during(t, b, live...)
-	defer stop()
-	eventually(t, 2*soon, "removals resume", func() bool { return a.View().Service(web).Find("new") == nil })
-	t.Logf("gone after %v", time.Since(begin))
+	eventually(t, 2*soon, "the bells move", func() bool { return a.Stats().Bell == "up" && b.Stats().Bell == "up" })
+	if now := a.Stats(); now.Epoch != epoch || now.Recoveries != 0 {
+		t.Errorf("epoch %s became %s, %d recoveries", epoch, now.Epoch, now.Recoveries)
+	}
 }

@@ -30,7 +30,7 @@ func Script(ctx context.Context, c redis.Cmdable, file string, keys []string, ar
 	return map[string]*script{
 		"init": s.begin, "join": s.join, "register": s.register, "renew": s.renew, "deregister": s.deregister,
 		"overlay": s.overlay, "tick": s.tick, "remove": s.remove, "clamp": s.clamp, "trim": s.trim,
-		"restore": s.restore, "delta": s.delta,
+		"restore": s.restore, "delta": s.delta, "settle": s.settle,
 	}[file].run(ctx, c, keys, args...)
 }
 
@@ -42,7 +42,6 @@ func NewKeys(prefix, zone string) Keys { return Keys{newKeys(prefix, zone)} }
 
 func (k Keys) Meta() string                                  { return k.meta }
 func (k Keys) ChangeLog() string                             { return k.log }
-func (k Keys) Reaper() string                                { return k.reaper }
 func (k Keys) Rec(service store.Service) string              { return k.rec(service) }
 func (k Keys) Ops(service store.Service) string              { return k.ops(service) }
 func (k Keys) Lease(service store.Service, id string) string { return k.lease(nameOf(service, id)) }

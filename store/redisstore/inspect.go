@@ -33,7 +33,7 @@ func (m *mirror) inspectServer(l look) {
 	if begun := time.Duration(m.store.bell.begun.Load()); m.checked != "" && begun <= m.checkedAt {
 		signal(m.store.bell.recycle) // it may hang on the server of before
 	}
-	m.checked, m.checkedAt = l.server.home, now
+	m.checked, m.checkedAt, m.node = l.server.home, now, m.dialled
 	m.store.readOnly.Store(false)
 	m.store.logger.Info("redis found", "version", l.server.version, "maxmemory_policy", l.server.policy)
 	if l.server.policy != "noeviction" {

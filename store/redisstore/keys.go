@@ -11,15 +11,14 @@ const format = "1"
 // keys are the names of a zone's keys. They share one hash tag, so that they lie in one slot of a Cluster and a script
 // may change them together.
 type keys struct {
-	base   string
-	meta   string // HASH: format, epoch, home, rev, base, tick, hold_since, restored, restoring, slots, retention
-	log    string // ZSET: service → revision of its last change
-	reaper string // STRING with an expiry: who reaps
+	base string
+	meta string // HASH: format, epoch, home, rev, base, tick, hold_since, restored, restoring, slots, retention, reaper, reaper_until
+	log  string // ZSET: service → revision of its last change
 }
 
 func newKeys(prefix, zone string) keys {
 	base := prefix + ":{" + zone + "}:"
-	return keys{base: base, meta: base + "meta", log: base + "log", reaper: base + "reaper"}
+	return keys{base: base, meta: base + "meta", log: base + "log"}
 }
 
 // rec names the HASH of a service's records: key → canonical form.

@@ -120,7 +120,7 @@ func (m *mirror) connection(ctx context.Context) (redis.Cmdable, error) {
 		if err != nil {
 			return nil, fmt.Errorf("find the master: %w", err)
 		}
-		m.conn = node.Conn()
+		m.conn, m.dialled = node.Conn(), node.Options()
 	}
 	return m.conn, nil
 }

@@ -36,6 +36,8 @@ type mirror struct {
 	idle      bool           // nobody reaps
 	checked   string         // the home of the server that was greeted, and when it was last seen
 	checkedAt time.Duration
+	node      *redis.Options // how that server is reached, and the one that is asked now
+	dialled   *redis.Options
 	uneven    bool   // another retention was reported
 	began     string // the epoch that this server asked for last
 }
@@ -101,19 +103,28 @@ func (m *mirror) step(ctx context.Context, whole bool) error {
 		return err
 	}
 	m.store.stats.polls.Add(1)
-	m.inspect(ctx, l)
 	if !m.intact(l) {
-		if err := m.begin(ctx, l); err != nil {
+		if l, err = m.renew(ctx, l); err != nil {
 			return err
-		}
-		if l, err = m.look(ctx); err != nil {
-			return err
-		}
-		if !m.intact(l) {
-			return errNoEpoch
 		}
 	}
+	m.inspect(ctx, l)
 	return m.catchUp(ctx, l)
+}
+
+// renew has the history that l has broken go on, or begin anew, and returns how it looks then.
+func (m *mirror) renew(ctx context.Context, l look) (look, error) {
+	settled, err := m.settle(ctx, l)
+	if err == nil && !settled {
+		err = m.begin(ctx, l)
+	}
+	if err == nil {
+		l, err = m.look(ctx)
+	}
+	if err == nil && !m.intact(l) {
+		err = errNoEpoch
+	}
+	return l, err
 }
 
 // catchUp makes the mirror what l saw, or newer.

@@ -82,7 +82,7 @@ func TestRaceTwoReapers(t *testing.T) {
 			case <-stop:
 				return
 			case <-tick.C:
-				p.server.Do("DEL", p.Reaper())
+				p.server.Do("HDEL", p.Meta(), "reaper")
 			}
 		}
 	})

@@ -87,26 +87,31 @@ func (r *reaper) pause(s *Store) time.Duration {
 // tick tells Redis that leases are watched, and learns whether by this server.
 func (r *reaper) tick(ctx context.Context, s *Store) {
 	r.ticks = s.now()
-	current := s.current.Load()
-	if current.epoch == "" || s.Freshness() != store.Synced {
+	if s.current.Load().epoch == "" || s.Freshness() != store.Synced {
 		r.stand(s, false)
 		return
 	}
-	hold := 0
-	if s.now()-r.acked > reaperGap {
-		hold = 1
-	}
-	ctx, cancel := call(ctx)
-	defer cancel()
-	reply, err := s.scripts.tick.run(ctx, s.redis, []string{s.keys.meta, s.keys.reaper},
-		current.epoch, uint64(current.applied), s.id, millis(reaperTerm), millis(reaperGap), hold)
+	status, err := r.send(ctx, s, reaperTerm)
 	if err == nil {
 		r.acked = s.now()
 	}
 	if denied(err) {
 		s.readOnly.Store(true)
 	}
-	r.stand(s, err == nil && text(reply, 0) == statusOK)
+	r.stand(s, status == statusOK)
+}
+
+// send sends a tick and returns the status.
+func (r *reaper) send(ctx context.Context, s *Store, term time.Duration) (string, error) {
+	current, hold := s.current.Load(), 0
+	if s.now()-r.acked > reaperGap {
+		hold = 1
+	}
+	ctx, cancel := call(ctx)
+	defer cancel()
+	reply, err := s.scripts.tick.run(ctx, s.redis, []string{s.keys.meta},
+		current.epoch, uint64(current.applied), s.id, millis(term), millis(reaperGap), hold)
+	return text(reply, 0), err
 }
 
 // stand begins to watch leases, or leaves that to another.
@@ -126,10 +131,8 @@ func (r *reaper) resign(s *Store) {
 	if !r.active.Load() {
 		return
 	}
-	ctx, cancel := call(context.Background())
-	defer cancel()
-	if holder, err := s.redis.Get(ctx, s.keys.reaper).Result(); err == nil && holder == s.id {
-		_ = s.redis.Unlink(ctx, s.keys.reaper).Err() // it expires all the same
+	if _, err := r.send(context.Background(), s, 0); err != nil {
+		s.logger.Debug("another server takes over later", "error", err)
 	}
 	r.stand(s, false)
 }

@@ -23,7 +23,7 @@ type script struct {
 // scripts are all scripts, loaded by New.
 type scripts struct {
 	begin, join, register, renew, deregister, overlay *script
-	tick, remove, clamp, trim, restore, delta         *script
+	tick, remove, clamp, trim, restore, delta, settle *script
 }
 
 func loadScripts() (*scripts, error) {
@@ -31,7 +31,7 @@ func loadScripts() (*scripts, error) {
 	for file, target := range map[string]**script{
 		"init": &s.begin, "join": &s.join, "register": &s.register, "renew": &s.renew, "deregister": &s.deregister,
 		"overlay": &s.overlay, "tick": &s.tick, "remove": &s.remove, "clamp": &s.clamp, "trim": &s.trim,
-		"restore": &s.restore, "delta": &s.delta,
+		"restore": &s.restore, "delta": &s.delta, "settle": &s.settle,
 	} {
 		source, err := sources.ReadFile("scripts/" + file + ".lua")
 		if err != nil {

@@ -84,7 +84,7 @@ func (l *lab) restore(in store.Instance, overlay, restored string) string {
 }
 
 func (l *lab) tick(caller string) string {
-	return l.run("tick", []string{l.Meta(), l.Reaper()}, "e", 1, caller, 1000, 2000, 0)
+	return l.run("tick", []string{l.Meta()}, "e", 1, caller, 1000, 2000, 0)
 }
 
 // unhold ends the hold that every epoch begins with, and says that leases were watched all along.
@@ -100,7 +100,7 @@ func TestScriptsRefuseAnotherEpoch(t *testing.T) {
 	l.register(instance("a"))
 	before := fmt.Sprint(l.server.Do("HGETALL", l.Meta()), l.server.Do("KEYS", "*"))
 	for script, keys := range map[string]int{
-		"join": 1, "register": 6, "renew": 3, "deregister": 6, "overlay": 5, "tick": 2, "remove": 5, "clamp": 2, "trim": 3, "restore": 5,
+		"join": 1, "register": 6, "renew": 3, "deregister": 6, "overlay": 5, "tick": 1, "remove": 5, "settle": 1, "clamp": 2, "trim": 3, "restore": 5,
 	} {
 		all := append([]string{l.Meta(), l.ChangeLog()}, slices.Repeat([]string{"{lab}"}, 6)...)
 		if got := l.run(script, all[:keys], "other", 1, "x", "x", 1, "x", 1, "x", 1); got != "[NOEPOCH]" {
@@ -115,7 +115,7 @@ func TestScriptsRefuseALesserRevision(t *testing.T) {
 	l := newLab(t)
 	l.register(instance("a"))
 	before := fmt.Sprint(l.server.Do("HGETALL", l.Meta()), l.server.Do("KEYS", "*"))
-	for script, keys := range map[string]int{"register": 6, "deregister": 6, "overlay": 5, "tick": 2, "remove": 5} {
+	for script, keys := range map[string]int{"register": 6, "deregister": 6, "overlay": 5, "tick": 1, "remove": 5, "settle": 1} {
 		all := append([]string{l.Meta(), l.ChangeLog()}, slices.Repeat([]string{"{lab}"}, 6)...)
 		if got := l.run(script, all[:keys], "e", l.rev()+1, "x", "x", "x", 1, "x", 1, "x", 1); got != "[NOEPOCH]" {
 			t.Errorf("%s: %s", script, got)
@@ -224,10 +224,10 @@ func TestScriptTick(t *testing.T) {
 		}
 	}
 	l.unhold()
-	l.expect(l.run("tick", []string{l.Meta(), l.Reaper()}, "e", 1, "y", 1000, 2000, 1), "[BUSY]")
+	l.expect(l.run("tick", []string{l.Meta()}, "e", 1, "y", 1000, 2000, 1), "[BUSY]")
 	l.expect(hold(), "0")
-	l.server.Do("DEL", l.Reaper())
-	l.expect(l.run("tick", []string{l.Meta(), l.Reaper()}, "e", 1, "y", 1000, 2000, 1), "[OK]")
+	l.expect(l.run("tick", []string{l.Meta()}, "e", 1, "x", 0, 2000, 0), "[OK]")
+	l.expect(l.run("tick", []string{l.Meta()}, "e", 1, "y", 1000, 2000, 1), "[OK]")
 	if hold() == "0" {
 		t.Error("the caller wants a hold, and there is none")
 	}
