@@ -47,10 +47,16 @@ func run(m *testing.M) int {
 
 // server is a running `dnsreg serve`.
 type server struct {
+	address
+	cmd   *exec.Cmd
+	log   *logBuffer
+	ended chan struct{} // closed when the log is read to its end
+}
+
+// address is where a server listens.
+type address struct {
 	dns  string // host:port
 	http string // URL
-	cmd  *exec.Cmd
-	log  *logBuffer
 }
 
 // serve starts a server on free ports, with more flags if given, and ends it with the test.
@@ -62,7 +68,7 @@ func serve(t testing.TB, flags ...string) *server {
 func serveOn(t testing.TB, dns, http string, flags ...string) *server {
 	t.Helper()
 	args := append([]string{"serve", "--dns-listen", dns, "--http-listen", http, "--log-format", "json"}, flags...)
-	s := &server{cmd: exec.Command(binary, args...), log: &logBuffer{}}
+	s := &server{cmd: exec.Command(binary, args...), log: &logBuffer{}, ended: make(chan struct{})}
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -71,10 +77,10 @@ func serveOn(t testing.TB, dns, http string, flags ...string) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.kill() })
-	ready := make(chan struct{})
+	ready := make(chan address, 1)
 	go s.read(stderr, ready)
 	select {
-	case <-ready:
+	case s.address = <-ready:
 	case <-time.After(patience):
 	}
 	if s.dns == "" {
@@ -83,10 +89,11 @@ func serveOn(t testing.TB, dns, http string, flags ...string) *server {
 	return s
 }
 
-// read follows the log until the process ends, and closes ready at the line that says where the server listens, or at
-// the end.
-func (s *server) read(stderr io.Reader, ready chan struct{}) {
-	closed := false
+// read follows the log until the process ends. It sends where the server says that it listens, and closes ready at the
+// end.
+func (s *server) read(stderr io.Reader, ready chan<- address) {
+	defer close(s.ended)
+	defer close(ready)
 	lines := bufio.NewScanner(stderr)
 	for lines.Scan() {
 		s.log.add(lines.Text())
@@ -94,20 +101,20 @@ func (s *server) read(stderr io.Reader, ready chan struct{}) {
 			DNS  []string `json:"dns"`
 			HTTP string   `json:"http"`
 		}
-		if !closed && json.Unmarshal(lines.Bytes(), &line) == nil && len(line.DNS) > 0 {
-			s.dns, s.http = line.DNS[0], line.HTTP
-			closed = true
-			close(ready)
+		if json.Unmarshal(lines.Bytes(), &line) != nil || len(line.DNS) == 0 {
+			continue
 		}
-	}
-	if !closed {
-		close(ready)
+		select {
+		case ready <- address{line.DNS[0], line.HTTP}:
+		default: // it was said before
+		}
 	}
 }
 
-// kill ends the process at once and waits for it.
+// kill ends the process at once and waits for it and for its log.
 func (s *server) kill() {
 	_ = s.cmd.Process.Kill()
+	<-s.ended
 	_ = s.cmd.Wait()
 }
 
@@ -180,6 +187,13 @@ func within(t testing.TB, patience time.Duration, what string, ok func() bool) {
 type logBuffer struct {
 	mu   sync.Mutex
 	text strings.Builder
+}
+
+// Write adds what a process writes.
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
 }
 
 func (b *logBuffer) add(line string) {
