@@ -47,17 +47,15 @@ func run(m *testing.M) int {
 
 // server is a running `dnsreg serve`.
 type server struct {
-	address
+	dns   string // host:port
+	http  string // URL
 	cmd   *exec.Cmd
 	log   *logBuffer
 	ended chan struct{} // closed when the log is read to its end
 }
 
-// address is where a server listens.
-type address struct {
-	dns  string // host:port
-	http string // URL
-}
+// listening is where a server says that it listens.
+type listening struct{ dns, http string }
 
 // serve starts a server on free ports, with more flags if given, and ends it with the test.
 func serve(t testing.TB, flags ...string) *server {
@@ -77,10 +75,11 @@ func serveOn(t testing.TB, dns, http string, flags ...string) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.kill() })
-	ready := make(chan address, 1)
+	ready := make(chan listening, 1)
 	go s.read(stderr, ready)
 	select {
-	case s.address = <-ready:
+	case at := <-ready:
+		s.dns, s.http = at.dns, at.http
 	case <-time.After(patience):
 	}
 	if s.dns == "" {
@@ -91,7 +90,7 @@ func serveOn(t testing.TB, dns, http string, flags ...string) *server {
 
 // read follows the log until the process ends. It sends where the server says that it listens, and closes ready at the
 // end.
-func (s *server) read(stderr io.Reader, ready chan<- address) {
+func (s *server) read(stderr io.Reader, ready chan<- listening) {
 	defer close(s.ended)
 	defer close(ready)
 	lines := bufio.NewScanner(stderr)
@@ -105,7 +104,7 @@ func (s *server) read(stderr io.Reader, ready chan<- address) {
 			continue
 		}
 		select {
-		case ready <- address{line.DNS[0], line.HTTP}:
+		case ready <- listening{line.DNS[0], line.HTTP}:
 		default: // it was said before
 		}
 	}
@@ -187,13 +186,6 @@ func within(t testing.TB, patience time.Duration, what string, ok func() bool) {
 type logBuffer struct {
 	mu   sync.Mutex
 	text strings.Builder
-}
-
-// Write adds what a process writes.
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
 }
 
 func (b *logBuffer) add(line string) {
