@@ -24,7 +24,8 @@ type document struct {
 	problems problems
 }
 
-// readFile reads the configuration file at path; an empty path is an empty file. The error is about the file as a whole.
+// readFile reads the configuration file at path; an empty path is an empty file. The error is about the file as a whole, a
+// [*FileError].
 func readFile(path string) (*document, error) {
 	d := &document{path: path, values: make(map[string]string), lines: make(map[string]int)}
 	if path == "" {
@@ -32,10 +33,10 @@ func readFile(path string) (*document, error) {
 	}
 	data, err := readAll(path)
 	if err != nil {
-		return nil, fmt.Errorf("read configuration file: %w", err)
+		return nil, &FileError{fmt.Errorf("read configuration file: %w", err)}
 	}
 	if err := d.parse(data); err != nil {
-		return nil, fmt.Errorf("read configuration file %s: %w", path, err)
+		return nil, &FileError{fmt.Errorf("read configuration file %s: %w", path, err)}
 	}
 	return d, nil
 }

@@ -16,8 +16,8 @@ type Effective struct {
 func (e *Effective) Source(key string) string { return e.sources[key] }
 
 // Load puts the configuration together: flags over environment variables over the file over defaults. An empty variable
-// counts as none. Its error is an [*Error] that lists all that is wrong with any key, or says why the file could not
-// be read.
+// counts as none. Its error is an [*Error] that lists all that is wrong with any key, or a [*FileError] that says why the
+// file could not be read.
 func (f *Flags) Load() (*Effective, error) {
 	file, err := readFile(f.path())
 	if err != nil {

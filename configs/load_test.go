@@ -259,6 +259,9 @@ func TestUnreadableFiles(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), tt.path) {
 				t.Errorf("error %v, want one with %q and the path", err, tt.want)
 			}
+			if !errors.As(err, new(*configs.FileError)) {
+				t.Errorf("error %v is not a *configs.FileError", err)
+			}
 		})
 	}
 	if _, err := load(t, "--config", tests[0].path); !errors.Is(err, fs.ErrNotExist) {

@@ -41,6 +41,17 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "; ")
 }
 
+// FileError says that the configuration file, or a file that a key names, cannot be read or does not hold what it should.
+type FileError struct {
+	Err error // "auth.tokens: open /etc/dnsreg/tokens: no such file or directory"
+}
+
+// Error returns the text of Err.
+func (e *FileError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *FileError) Unwrap() error { return e.Err }
+
 // problems collects what is wrong.
 type problems []Problem
 

@@ -28,7 +28,8 @@ type daemon struct {
 	http  *endpoint.Server
 }
 
-// newDaemon returns a server that does nothing yet. It reads the token file and those of TLS. Its error names every key that is wrong.
+// newDaemon returns a server that does nothing yet. It reads every file that the configuration names. Its error names
+// every key that is wrong.
 func newDaemon(cfg configs.Config, log *slog.Logger) (*daemon, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ func readTokens(path string) ([]endpoint.Token, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("auth.tokens: %w", err)
+		return nil, fileErrorf("auth.tokens: %w", err)
 	}
 	defer func() { _ = f.Close() }() // only read from
 	tokens, err := endpoint.ParseTokens(f)
@@ -94,7 +95,7 @@ func readTokens(path string) ([]endpoint.Token, error) {
 		err = errors.New("must hold at least one token")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("auth.tokens %q: %w", path, err)
+		return nil, fileErrorf("auth.tokens %q: %w", path, err)
 	}
 	return tokens, nil
 }

@@ -93,12 +93,12 @@ func readSecrets(path string) ([]dnsserver.CookieSecret, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("dns.cookie_secrets: %w", err)
+		return nil, fileErrorf("dns.cookie_secrets: %w", err)
 	}
 	defer func() { _ = f.Close() }() // only read from
 	secrets, err := dnsserver.ParseCookieSecrets(f)
 	if err != nil {
-		return nil, fmt.Errorf("dns.cookie_secrets %q: %w", path, err)
+		return nil, fileErrorf("dns.cookie_secrets %q: %w", path, err)
 	}
 	return secrets, nil
 }

@@ -47,6 +47,11 @@ type usageError struct{ error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
+// fileErrorf returns an error about a file that the configuration names.
+func fileErrorf(format string, args ...any) error {
+	return &configs.FileError{Err: fmt.Errorf(format, args...)}
+}
+
 // report writes err, if there is one, with a hint, and returns the exit code that it stands for.
 func report(stderr io.Writer, cmd *cobra.Command, err error) int {
 	if err == nil {
@@ -95,6 +100,8 @@ func judge(err error) (code int, hint string) {
 		return exitUsage, suggestion(err)
 	case errors.As(err, new(*configs.Error)):
 		return exitUsage, "dnsreg serve --help lists every key"
+	case errors.As(err, new(*configs.FileError)):
+		return exitUsage, "the file must exist, be readable for this user and hold what is asked of it"
 	case errors.As(err, new(*store.InvalidError)):
 		return exitUsage, ""
 	case is(err, errTimedOut):

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 
@@ -171,11 +170,11 @@ func clientTLS(cfg configs.Store) (*tls.Config, error) {
 	if cfg.TLSCA != "" {
 		pem, err := os.ReadFile(cfg.TLSCA)
 		if err != nil {
-			return nil, fmt.Errorf("store.tls_ca: %w", err)
+			return nil, fileErrorf("store.tls_ca: %w", err)
 		}
 		secure.RootCAs = x509.NewCertPool()
 		if !secure.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("store.tls_ca %q: must hold a certificate in PEM", cfg.TLSCA)
+			return nil, fileErrorf("store.tls_ca %q: must hold a certificate in PEM", cfg.TLSCA)
 		}
 	}
 	if cfg.TLSCert != "" {
@@ -184,7 +183,7 @@ func clientTLS(cfg configs.Store) (*tls.Config, error) {
 			return &pair, err
 		}
 		if _, err := load(nil); err != nil {
-			return nil, fmt.Errorf("store.tls_cert %q, store.tls_key %q: %w", cfg.TLSCert, cfg.TLSKey, err)
+			return nil, fileErrorf("store.tls_cert %q, store.tls_key %q: %w", cfg.TLSCert, cfg.TLSKey, err)
 		}
 		secure.GetClientCertificate = load
 	}
