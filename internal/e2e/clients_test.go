@@ -51,6 +51,10 @@ func clients() []client {
 		{"dig over TCP", digTCP, nil},
 		{"kdig", kdig, nil},
 		{"nslookup", nslookup, nil},
+		{"host", host, nil},
+		{"delv", delv, nil},
+		{"drill", drill, nil},
+		{"Net::DNS", perl, nil},
 		{"dnspython", python, nil},
 		{"Node", node, nodeAsks()},
 		{"Go", goResolver, func(name, qtype string) bool { return ldhOnly(name, qtype) && qtype != "PTR" }},
@@ -74,16 +78,7 @@ func nodeAsks() func(name, qtype string) bool {
 func TestClients(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	for _, i := range instances() {
-		body, err := json.Marshal(map[string]any{
-			"addresses": []string{i.address}, "port": i.port, "priority": i.priority, "weight": i.weight, "txt": []string{i.txt},
-			"subtypes": i.subtypes,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.put(t, "web", i.id, string(body))
-	}
+	register(t, s)
 	for _, c := range clients() {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -99,6 +94,21 @@ func TestClients(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// register registers the instances.
+func register(t testing.TB, s *server) {
+	t.Helper()
+	for _, i := range instances() {
+		body, err := json.Marshal(map[string]any{
+			"addresses": []string{i.address}, "port": i.port, "priority": i.priority, "weight": i.weight, "txt": []string{i.txt},
+			"subtypes": i.subtypes, "ttl": "10m",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.put(t, "web", i.id, string(body))
 	}
 }
 
@@ -137,18 +147,60 @@ func digTCP(t testing.TB, s *server, name, qtype string) []string {
 }
 
 func kdig(t testing.TB, s *server, name, qtype string) []string {
-	return plain(qtype, output(t, "kdig", "@127.0.0.1", "-p", s.port(), "+short", name, qtype))
+	out := output(t, "kdig", "@127.0.0.1", "-p", s.port(), "+short", name, qtype)
+	return plain(qtype, strings.TrimLeft(out, "\n")) // an empty line where it asked once more over TCP
 }
 
 func nslookup(t testing.TB, s *server, name, qtype string) []string {
 	out := output(t, "nslookup", "-port="+s.port(), "-type="+qtype, name, "127.0.0.1")
 	_, answer, _ := strings.Cut(out, "\n\n") // behind the server's own address
 	find := map[string]string{"SRV": `service = (.*)`, "PTR": `name = (.*)`, "TXT": `text = (.*)`, "A": `Address: (.*)`}
-	var lines []string
-	for _, m := range regexp.MustCompile(find[qtype]).FindAllStringSubmatch(answer, -1) {
-		lines = append(lines, m[1])
+	return plain(qtype, matches(answer, find[qtype]))
+}
+
+func host(t testing.TB, s *server, name, qtype string) []string {
+	out := output(t, "host", "-p", s.port(), "-t", qtype, name, "127.0.0.1")
+	find := map[string]string{"SRV": `has SRV record (.*)`, "PTR": `domain name pointer (.*)`, "TXT": `descriptive text (.*)`, "A": `has address (.*)`}
+	return plain(qtype, matches(out, find[qtype]))
+}
+
+func delv(t testing.TB, s *server, name, qtype string) []string {
+	return plain(qtype, output(t, "delv", "@127.0.0.1", "-p", s.port(), "+noroot", "-i", "+short", name, qtype))
+}
+
+func drill(t testing.TB, s *server, name, qtype string) []string {
+	return drilled(qtype, output(t, "drill", "-p", s.port(), name, qtype, "@127.0.0.1"))
+}
+
+// drillTCP is for answers that UDP cuts: drill asks no second time by itself.
+func drillTCP(t testing.TB, s *server, name, qtype string) []string {
+	return drilled(qtype, output(t, "drill", "-t", "-p", s.port(), name, qtype, "@127.0.0.1"))
+}
+
+// drilled returns the records of the answer section that drill prints.
+func drilled(qtype, out string) []string {
+	_, answer, _ := strings.Cut(out, ";; ANSWER SECTION:\n")
+	answer, _, _ = strings.Cut(answer, "\n\n")
+	return plain(qtype, matches(answer, `\tIN\t`+qtype+`\t(.*)`))
+}
+
+func perl(t testing.TB, s *server, name, qtype string) []string {
+	const script = `
+my ($port, $name, $type) = @ARGV;
+my $r = Net::DNS::Resolver->new(nameservers => ["127.0.0.1"], port => $port);
+my $reply = $r->query($name, $type) or die $r->errorstring;
+print $_->rdstring, "\n" for $reply->answer;
+`
+	return plain(qtype, output(t, "perl", "-MNet::DNS", "-e", script, s.port(), name, qtype))
+}
+
+// matches returns what the one group of a pattern matches, each on a line.
+func matches(text, pattern string) string {
+	var found []string
+	for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+		found = append(found, m[1])
 	}
-	return plain(qtype, strings.Join(lines, "\n"))
+	return strings.Join(found, "\n")
 }
 
 func python(t testing.TB, s *server, name, qtype string) []string {
