@@ -24,7 +24,9 @@ type checker struct {
 	healed    time.Time                  // when the last fault ended
 	rolledAt  time.Time                  // when Redis last went back to older data, which may bring back what was gone
 	lateness  figures                    // from the end of a lease to its absence from a view
-	late      int                        // how often the machine was too busy for a heartbeat in time
+	late      int                        // how often the machine was too busy for a promise to be judged
+	strict    bool                       // the machine is no excuse
+	starvedAt time.Time                  // when the machine last kept this process waiting for starvation
 	farewells figures                    // from a deregistration to its absence from another server's view
 }
 
@@ -105,7 +107,9 @@ func (c *checker) run(ctx context.Context) error {
 		}
 		every := lookEvery(len(c.members))
 		c.mu.Unlock()
+		begin := time.Now()
 		pause(ctx, every)
+		c.clock(time.Since(begin) - every)
 	}
 	return nil
 }
@@ -193,7 +197,7 @@ func (c *checker) missing(w *watched, m *member) {
 	now := time.Now()
 	w.gone[m] = true
 	switch p, accepted, tried := m.now(); {
-	case p <= beating && m.late():
+	case p <= beating && c.excuses(m, now):
 		c.late++
 	case p <= beating:
 		c.report("%s: %v is missing from the view at revision %d, %v after its last accepted heartbeat and %v after its last attempt",
@@ -296,4 +300,33 @@ func (c *checker) lateCount() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.late
+}
+
+// starvation is how late a timer may fire before this machine, shared with whatever else runs on it, no longer lets a
+// fleet with leases of seconds heartbeat in time, nor Redis answer within its timeouts.
+const starvation = 150 * time.Millisecond
+
+// clock notes that a timer fired so late.
+func (c *checker) clock(late time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if late > starvation {
+		c.starvedAt = time.Now()
+	}
+}
+
+// excuses reports whether a member may be missing for the machine's sake. c.mu is held.
+func (c *checker) excuses(m *member, now time.Time) bool {
+	return !c.strict && (m.late() || now.Sub(c.starvedAt) < m.in.TTL+bound)
+}
+
+// starved reports whether the machine has been too busy of late; and counts that it was asked in vain.
+func (c *checker) starved(m *member) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.excuses(m, time.Now()) {
+		return false
+	}
+	c.late++
+	return true
 }

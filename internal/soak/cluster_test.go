@@ -53,12 +53,12 @@ func TestClusterMasterFails(t *testing.T) {
 			w.leave(w.members[1], w.servers[1])
 			writable := time.Since(failed)
 			w.check.heal()
-			back := w.awaitRenewed(begin, beat()+2*bound)
+			back := w.awaitRenewed(begin, lease()+2*bound)
 			t.Logf("replica promoted after %v (node-timeout %v); writable after %v; every heartbeat accepted %v after the promotion",
 				promoted, redistest.NodeTimeout, writable, back)
 			w.finish()
 			t.Logf("zone on another master: heartbeat calls %v, failed %d", bystanders.calls.take(), bystanders.failed.Load())
-			if n := bystanders.failed.Load(); n > 0 {
+			if n := bystanders.failed.Load(); n > 0 && !check.starved(bystanders.members[0]) {
 				t.Errorf("%d heartbeats of a zone on another master failed", n)
 			}
 		})
@@ -86,10 +86,10 @@ func TestSlotMigration(t *testing.T) {
 	finished := time.Now()
 	w.check.heal()
 	took := w.leave(w.members[1], w.servers[1])
-	back := w.awaitRenewed(finished, beat()+bound)
+	back := w.awaitRenewed(finished, lease()+bound)
 	t.Logf("the slot of %d keys moved in %v; failed heartbeats %d; then deregistered in %v, every heartbeat accepted within %v",
 		keys, finished.Sub(begin), w.failed.Load()-failedBefore, took, back)
-	if n := w.failed.Load() - failedBefore; n > 0 {
+	if n := w.failed.Load() - failedBefore; n > 0 && !w.check.starved(w.members[2]) {
 		t.Errorf("%d heartbeats failed during the migration", n)
 	}
 	t.Logf("change → other server after the migration: %v", changes(t, 10, w.servers[0], w.servers[1]))

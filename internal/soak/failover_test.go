@@ -58,7 +58,7 @@ func sentinelFailover(t *testing.T, lag bool, down func(*redistest.Server)) {
 		w.check.rollback()
 	}
 	bells := eventually(t, 10*time.Second, "the bells of the new master", func() bool { return a.synced() && b.synced() })
-	back := w.awaitRenewed(time.Now(), beat()+bound)
+	back := w.awaitRenewed(time.Now(), lease()+bound)
 	t.Logf("%s took over after %v (down-after %v); writes back %v after that, bells %v later; every heartbeat accepted within %v",
 		promoted.Addr(), elected, redistest.DownAfter, writes, bells, back)
 	t.Logf("change → other server after the failover: %v", changes(t, 10, a, b))

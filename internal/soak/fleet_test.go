@@ -371,12 +371,13 @@ func (f *fleet) leave(m *member, through *server) time.Duration {
 	f.t.Helper()
 	m.become(leaving)
 	begin := time.Now()
-	var last time.Time // when the attempt that was accepted began
+	var waited time.Duration // by the attempt that was accepted
 	eventually(f.t, 30*time.Second, "deregister "+m.String(), func() bool {
 		ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 		defer cancel()
-		last = time.Now()
+		last := time.Now()
 		_, err := through.Deregister(ctx, m.service, m.in.ID)
+		waited = time.Since(last)
 		if err != nil && !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrUnknown) {
 			f.t.Fatalf("deregister %v: %v", m, err)
 		}
@@ -386,7 +387,7 @@ func (f *fleet) leave(m *member, through *server) time.Duration {
 	m.mu.Lock()
 	m.phase, m.leftAt = left, time.Now()
 	m.mu.Unlock()
-	if waited := time.Since(last); waited < readBound && through.View().Service(m.service).Find(m.in.ID) != nil {
+	if waited < readBound && through.View().Service(m.service).Find(m.in.ID) != nil {
 		f.report("%v: deregistered through %s in %v, whose view has it still", m, through.name, waited)
 	}
 	return took

@@ -72,7 +72,7 @@ func embeddedCrash(t *testing.T, damage func(testing.TB, string), kept bool) {
 		t.Errorf("%d instances restored, kept %v", restored, kept)
 	}
 	check := watch(t, f, restarted)
-	back := f.awaitRenewed(begin, beat()+2*bound)
+	back := f.awaitRenewed(begin, lease()+2*bound)
 	check.await(2*lease() + bound)
 	if kept && f.returned.Load() > 0 {
 		t.Errorf("%d registered again, whose leases had to be restored", f.returned.Load())

@@ -34,7 +34,7 @@ func TestStoppedRedis(t *testing.T) {
 	resumed := time.Now()
 	w.check.heal()
 	synced := max(w.servers[0].awaitSync(t, bound), w.servers[1].awaitSync(t, bound))
-	back := w.awaitRenewed(resumed, beat()+bound)
+	back := w.awaitRenewed(resumed, lease()+bound)
 	t.Logf("stopped for %v: noticed after %v; synced %v and every heartbeat accepted %v after it went on",
 		resumed.Sub(stopped), noticed, synced, back)
 	w.finish()
@@ -65,7 +65,7 @@ func TestSlowRedis(t *testing.T) {
 	heal(t, p)
 	w.check.heal()
 	healed := time.Now()
-	t.Logf("every heartbeat accepted %v after the delay ended", w.awaitRenewed(healed, beat()+bound))
+	t.Logf("every heartbeat accepted %v after the delay ended", w.awaitRenewed(healed, lease()+bound))
 	w.members[0].silence()
 	w.finish()
 }
