@@ -60,7 +60,7 @@ func checkServer(server string) error {
 }
 
 // Register registers an instance, replaces or renews it. Weight is taken as it stands: an unset one is 0, not
-// [store.DefaultWeight].
+// [store.DefaultWeight]. A TTL of 0 is left out, and is [store.DefaultTTL] on the server.
 func (c *Client) Register(ctx context.Context, service store.Service, in store.Instance) (Registration, error) {
 	body, err := Record{Instance: in}.Encode()
 	if err != nil {

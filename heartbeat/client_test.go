@@ -46,6 +46,10 @@ var calls = []struct {
 		_, err := c.Register(ctx, "web", store.Instance{ID: "a b", Port: 80, TTL: time.Second, Addresses: addrs("::1")})
 		return err
 	}, `PUT /v1/services/web/instances/a%20b  {"id":"a b","addresses":["::1"],"port":80,"weight":0,"ttl":"1s"}`},
+	{"register with the default ttl", func(ctx context.Context, c *heartbeat.Client) error {
+		_, err := c.Register(ctx, "web", store.Instance{ID: "a", Port: 80})
+		return err
+	}, `PUT /v1/services/web/instances/a  {"id":"a","port":80,"weight":0}`},
 	{"heartbeat", func(ctx context.Context, c *heartbeat.Client) error {
 		_, err := c.Heartbeat(ctx, "_web._tcp", "a/b", "")
 		return err

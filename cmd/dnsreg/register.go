@@ -22,7 +22,7 @@ type instanceFlags struct {
 	addresses              addressList
 	port, priority, weight uint16Flag
 	txt, subtypes          []string
-	ttl                    time.Duration
+	ttl                    ttlFlag
 }
 
 func (f *instanceFlags) add(cmd *cobra.Command) {
@@ -37,7 +37,8 @@ func (f *instanceFlags) add(cmd *cobra.Command) {
 	flags.Var(&f.weight, "weight", "share among those of equal priority")
 	flags.StringArrayVar(&f.txt, "txt", nil, `"key", "key=" or "key=value", once for each`)
 	flags.StringArrayVar(&f.subtypes, "subtype", nil, "DNS-SD subtype, once for each")
-	flags.DurationVar(&f.ttl, "ttl", store.DefaultTTL, "how long it lives without a heartbeat, 1s to 24h")
+	f.ttl = ttlFlag(store.DefaultTTL)
+	flags.Var(&f.ttl, "ttl", "how long it lives without a heartbeat, 1s to 24h")
 	for _, name := range []string{"id", "port"} {
 		_ = cmd.MarkFlagRequired(name) // it can only fail for a flag that does not exist
 	}
@@ -46,7 +47,7 @@ func (f *instanceFlags) add(cmd *cobra.Command) {
 func (f *instanceFlags) instance() store.Instance {
 	return store.Instance{
 		ID: f.id, Host: f.host, Addresses: f.addresses, Port: f.port.n, Priority: f.priority.n, Weight: f.weight.n,
-		TXT: f.txt, Subtypes: f.subtypes, TTL: f.ttl,
+		TXT: f.txt, Subtypes: f.subtypes, TTL: time.Duration(f.ttl),
 	}
 }
 
@@ -196,6 +197,25 @@ func (f *uint16Flag) String() string { return number(f.n) }
 
 // Type returns what help shows for the value.
 func (f *uint16Flag) Type() string { return "number" }
+
+// ttlFlag is the length of a lease. It is a pflag.Value.
+type ttlFlag time.Duration
+
+// Set takes a duration other than 0, which further on would stand for the default.
+func (f *ttlFlag) Set(text string) error {
+	ttl, err := time.ParseDuration(text)
+	if err != nil || ttl == 0 {
+		return errors.New("must be a duration of 1s to 24h, such as 30s")
+	}
+	*f = ttlFlag(ttl)
+	return nil
+}
+
+// String returns the duration.
+func (f *ttlFlag) String() string { return time.Duration(*f).String() }
+
+// Type returns what help shows for the value.
+func (f *ttlFlag) Type() string { return "duration" }
 
 // addressList is the addresses of an instance. It is a pflag.Value.
 type addressList []netip.Addr
