@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
+
+	"github.com/dnsreg/dnsreg/internal/family"
 )
 
 // listener is one address that is served over UDP and TCP.
@@ -71,43 +73,20 @@ func (s *Server) bind(address netip.AddrPort) (*listener, error) {
 
 func (s *Server) bindOnce(address netip.AddrPort) (*listener, error) {
 	l := &listener{Server: s, any: !address.Addr().IsValid() || address.Addr().IsUnspecified()}
-	udp, err := net.ListenUDP("udp"+family(address), net.UDPAddrFromAddrPort(address))
+	udp, err := net.ListenUDP(family.Network("udp", address.Addr()), net.UDPAddrFromAddrPort(address))
 	if err != nil {
-		return nil, plain(err, "udp")
+		return nil, family.Plain(err, "udp")
 	}
 	l.udp = udp
 	if err := l.prepareUDP(); err != nil {
 		return nil, errors.Join(fmt.Errorf("listen udp %v: %w", address, err), l.close())
 	}
 	port := udp.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-	l.tcp, err = net.ListenTCP("tcp"+family(address), net.TCPAddrFromAddrPort(netip.AddrPortFrom(address.Addr(), port)))
+	l.tcp, err = net.ListenTCP(family.Network("tcp", address.Addr()), net.TCPAddrFromAddrPort(netip.AddrPortFrom(address.Addr(), port)))
 	if err != nil {
-		return nil, errors.Join(plain(err, "tcp"), l.close())
+		return nil, errors.Join(family.Plain(err, "tcp"), l.close())
 	}
 	return l, nil
-}
-
-// plain names the transport in an error of package net without the address family: "listen udp 127.0.0.1:8053: …".
-func plain(err error, network string) error {
-	var op *net.OpError
-	if !errors.As(err, &op) {
-		return err
-	}
-	named := *op
-	named.Net = network
-	return &named
-}
-
-// family returns the end of the network's name that keeps an address to its own family; no address means both.
-func family(address netip.AddrPort) string {
-	switch {
-	case !address.Addr().IsValid():
-		return ""
-	case address.Addr().Is4():
-		return "4"
-	default:
-		return "6"
-	}
 }
 
 // stop ends accepting and makes readers come back.
