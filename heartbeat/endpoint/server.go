@@ -7,10 +7,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/dnsreg/dnsreg/internal/family"
 )
 
 // Limits of a connection, so that slow or idle ones hold little and not for ever.
@@ -32,7 +35,7 @@ func (s *Server) Listen() error {
 		return errors.New("listen http: there is no address in http.listen")
 	}
 	for _, address := range s.cfg.Listen {
-		l, err := net.Listen("tcp", address)
+		l, err := listen(address)
 		if err != nil {
 			s.closeListeners()
 			return fmt.Errorf("http.listen %q: %w", address, err)
@@ -40,6 +43,17 @@ func (s *Server) Listen() error {
 		s.listeners = append(s.listeners, l)
 	}
 	return nil
+}
+
+// listen opens one address: an IP address of its own family alone, no host or a name of both.
+func listen(address string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	addr, _ := netip.ParseAddr(host) // of what is none, the zero address
+	l, err := net.Listen(family.Network("tcp", addr), address)
+	return l, family.Plain(err, "tcp")
 }
 
 func (s *Server) closeListeners() {

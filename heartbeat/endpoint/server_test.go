@@ -102,6 +102,35 @@ func TestRunServesEveryAddress(t *testing.T) {
 	}
 }
 
+// TestListenFamily holds that an address is listened on in its own family, as DNS does it.
+func TestListenFamily(t *testing.T) {
+	for _, tt := range []struct {
+		name, listen string
+		four, six    bool // who is served
+	}{
+		{"any IPv4", "0.0.0.0:0", true, false},
+		{"any IPv6", "[::]:0", false, true},
+		{"any", ":0", true, true},
+		{"IPv4", "127.0.0.1:0", true, false},
+		{"IPv6", "[::1]:0", false, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := config(newStore(t, memstore.Config{}))
+			cfg.Listen, cfg.AuthMode = []string{tt.listen}, endpoint.AuthNone
+			server, _ := listen(t, cfg)
+			_, port, err := net.SplitHostPort(strings.TrimPrefix(server.URL(), "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for host, want := range map[string]bool{"127.0.0.1": tt.four, "[::1]": tt.six} {
+				if got := put("http://" + host + ":" + port); (got == "201" || got == "200") != want {
+					t.Errorf("%s: %s, want served: %t", host, got, want)
+				}
+			}
+		})
+	}
+}
+
 // TestRunDrains holds that a call that runs at the stop is answered, while /readyz already says no and nobody new gets in.
 func TestRunDrains(t *testing.T) {
 	g := newGate(newStore(t, memstore.Config{}))
