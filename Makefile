@@ -9,7 +9,7 @@ TOOL     := go tool -modfile=$(CURDIR)/tools/go.mod
 NESTED   := bench resolverclient/grpc resolverclient/bench
 FUZZTIME ?= 1m
 
-.PHONY: help build run deps check test fuzz bench bench-dns clean
+.PHONY: help build run deps check test fuzz soak bench bench-dns clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -28,11 +28,15 @@ check: ## vet, staticcheck and formatting, nested modules included
 	@unformatted=$$($(TOOL) gofumpt -l .); [ -z "$$unformatted" ] || { echo "gofumpt would change: $$unformatted" >&2; exit 1; }
 
 test: deps check ## deps, check and every test with the race detector, nested modules included
-	go test -race -count=1 -timeout 20m ./...
+	go test -race -count=1 -timeout 20m $$(go list ./... | grep -v /internal/soak)
+	go test -race -count=1 -timeout 20m ./internal/soak # by itself: it judges by the clock
 	for dir in $(NESTED); do (cd $$dir && go test -race -count=1 -timeout 10m ./...); done
 
 fuzz: ## fuzz every parser of outside bytes, FUZZTIME (1m) each
 	scripts/fuzz $(FUZZTIME)
+
+soak: ## the fault scenarios at length: more instances, leases of 30 s
+	go test -count=1 -timeout 2h -v ./internal/soak -long
 
 bench: ## run the benchmarks of every package
 	go test -run '^$$' -bench . -benchmem ./...
