@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A batch is full with batchSize items, and batchSlots of them are on their way at once.
+// A batch is full with batchSize items, and up to batchSlots of them are on their way at once.
 const (
 	batchSize  = 200
 	batchSlots = 4
@@ -28,6 +28,7 @@ type batched interface {
 type batcher[T batched] struct {
 	pause time.Duration
 	most  int                                        // items of a batch, where so many are pending that every slot has that many
+	limit int                                        // items pending; more are refused
 	send  func(ctx context.Context, batch []T) error // settles every one, or returns why it could not
 	slots chan struct{}                              // filled while a batch is on its way
 
@@ -38,19 +39,19 @@ type batcher[T batched] struct {
 	took    time.Duration // what a batch takes, smoothed
 }
 
-func newBatcher[T batched](pause time.Duration, most int, send func(context.Context, []T) error) *batcher[T] {
-	return &batcher[T]{pause: pause, most: most, send: send, slots: make(chan struct{}, batchSlots)}
-}
-
-// add makes items pending.
-func (b *batcher[T]) add(items ...T) {
+// add makes items pending, all of them or, where there is no room, none.
+func (b *batcher[T]) add(items ...T) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if len(b.pending)+len(items) > b.limit {
+		return errBusy
+	}
 	b.pending = append(b.pending, items...)
 	if len(b.pending) >= batchSize && b.full != nil {
 		close(b.full)
 		b.full = nil
 	}
+	return nil
 }
 
 // await waits until items are settled, and returns the first error among them, or that of ctx.
@@ -128,7 +129,7 @@ func (b *batcher[T]) gather(ctx context.Context, item T) {
 func (b *batcher[T]) take() []T {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := min(max(batchSize, len(b.pending)/batchSlots), b.most)
+	n := min(max(batchSize, len(b.pending)/cap(b.slots)), b.most)
 	var batch []T
 	for len(b.pending) > 0 && len(batch) < n {
 		if item := b.pending[0]; !item.abandoned() {

@@ -37,9 +37,13 @@ const (
 )
 
 // Config is what a [Store] is made from. A field of zero takes its default.
+//
+// The URL is redis://[user[:password]@]host[:port][,host[:port]…][/database][?master=NAME], rediss:// with TLS. Several
+// addresses are nodes of a Cluster, or Sentinels where a master is named; those may have a user of their own, as
+// sentinel_username and sentinel_password in the query.
 type Config struct {
 	Rules     store.Rules   // of the zone; its Zone is required
-	URL       string        // required: see ParseURL
+	URL       string        // required: redis:// or rediss:// as above
 	Prefix    string        // of every key; default DefaultPrefix
 	Notify    Notify        // default NotifyAuto
 	MaxStale  time.Duration // how long the view is answered from without Redis; default DefaultMaxStale

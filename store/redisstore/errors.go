@@ -9,6 +9,7 @@ import (
 var (
 	errNoEpoch   = errors.New("redis has another epoch")
 	errNotMaster = errors.New("redis is a replica")
+	errBusy      = errors.New("too many calls are under way")
 	errFormat    = errors.New("the data has a format of another version")
 )
 

@@ -5,12 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/dnsreg/dnsreg/internal/dnssd"
 	"github.com/dnsreg/dnsreg/store"
 )
 
@@ -106,48 +101,6 @@ func (m *mirror) deltaPage(ctx context.Context, after store.Revision) ([]any, er
 		err = fmt.Errorf("script delta: malformed reply")
 	}
 	return reply, err
-}
-
-// decode makes the snapshot of a service. What cannot be read is left out, counted and logged: the rest is good.
-func (m *mirror) decode(c change) *store.Snapshot {
-	snapshot := &store.Snapshot{Service: c.service, Revision: c.revision}
-	if canonical, err := dnssd.ParseService(string(c.service)); err != nil || canonical != string(c.service) {
-		m.broken(c.service, "", fmt.Errorf("not a service in canonical form"))
-		return snapshot
-	}
-	if len(c.records) == 0 {
-		return snapshot
-	}
-	overlays := make(map[string]string, len(c.overlay)/2)
-	for pair := range slices.Chunk(c.overlay, 2) {
-		overlays[text(pair, 0)] = text(pair, 1)
-	}
-	snapshot.Instances = make([]store.Live, 0, len(c.records)/2)
-	for pair := range slices.Chunk(c.records, 2) {
-		key := text(pair, 0)
-		live, err := decodeLive(key, text(pair, 1), overlays[key])
-		if err != nil {
-			m.broken(c.service, key, err)
-			continue
-		}
-		snapshot.Instances = append(snapshot.Instances, live)
-	}
-	slices.SortFunc(snapshot.Instances, func(a, b store.Live) int { return strings.Compare(a.Key(), b.Key()) })
-	return snapshot
-}
-
-func decodeLive(key, record, overlay string) (store.Live, error) {
-	in, err := decodeStored(key, record)
-	if err != nil || overlay == "" {
-		return store.Live{Instance: in}, err
-	}
-	o, err := decodeOverlay(overlay)
-	return store.Live{Instance: in, Overlay: o}, err
-}
-
-func (m *mirror) broken(service store.Service, key string, err error) {
-	m.store.stats.broken.Add(1)
-	m.store.logger.Error("a record cannot be read", "service", service, "id", key, "error", err)
 }
 
 // follow brings the mirror up to date by what changed since its revision.
@@ -249,111 +202,4 @@ func (m *mirror) sameAs(view *store.View, snapshots []*store.Snapshot) []*store.
 		}
 	}
 	return snapshots
-}
-
-// listed is a service and the revision of its last change.
-type listed struct {
-	service  store.Service
-	revision store.Revision
-}
-
-// list returns a page of the log, what changed first first.
-func (m *mirror) list(ctx context.Context, after store.Revision) ([]listed, error) {
-	ctx, cancel := call(ctx)
-	defer cancel()
-	conn, err := m.connection(ctx)
-	if err != nil {
-		return nil, err
-	}
-	page, err := conn.ZRangeByScoreWithScores(ctx, m.store.keys.log, &redis.ZRangeBy{
-		Min: "(" + strconv.FormatUint(uint64(after), 10), Max: "+inf", Count: pageServices,
-	}).Result()
-	if err != nil {
-		return nil, fmt.Errorf("list the log: %w", err)
-	}
-	all := make([]listed, len(page))
-	for i, z := range page {
-		service, _ := z.Member.(string)
-		all[i] = listed{store.Service(service), store.Revision(z.Score)}
-	}
-	return all, nil
-}
-
-// loadServices reads services in a few round trips.
-func (m *mirror) loadServices(ctx context.Context, page []listed) ([]*store.Snapshot, error) {
-	sizes, err := m.sizes(ctx, page)
-	if err != nil {
-		return nil, err
-	}
-	snapshots := make([]*store.Snapshot, 0, len(page))
-	for begin := 0; begin < len(page); {
-		end, records := begin, int64(0)
-		for end < len(page) && (end == begin || records+sizes[end] <= pageRecords) {
-			records += sizes[end]
-			end++
-		}
-		part, err := m.loadPart(ctx, page[begin:end])
-		if err != nil {
-			return nil, err
-		}
-		snapshots = append(snapshots, part...)
-		begin = end
-	}
-	return snapshots, nil
-}
-
-func (m *mirror) sizes(ctx context.Context, page []listed) ([]int64, error) {
-	sizes := make([]int64, len(page))
-	err := m.pipeline(ctx, func(ctx context.Context, pipe redis.Pipeliner) func() {
-		cmds := make([]*redis.IntCmd, len(page))
-		for i, l := range page {
-			cmds[i] = pipe.HLen(ctx, m.store.keys.rec(l.service))
-		}
-		return func() {
-			for i, cmd := range cmds {
-				sizes[i] = cmd.Val()
-			}
-		}
-	})
-	return sizes, err
-}
-
-func (m *mirror) loadPart(ctx context.Context, part []listed) ([]*store.Snapshot, error) {
-	snapshots := make([]*store.Snapshot, len(part))
-	err := m.pipeline(ctx, func(ctx context.Context, pipe redis.Pipeliner) func() {
-		records, overlays := make([]*redis.Cmd, len(part)), make([]*redis.Cmd, len(part))
-		for i, l := range part {
-			records[i] = pipe.Do(ctx, "hgetall", m.store.keys.rec(l.service))
-			overlays[i] = pipe.Do(ctx, "hgetall", m.store.keys.ops(l.service))
-		}
-		return func() {
-			for i, l := range part {
-				c := change{service: l.service, revision: l.revision}
-				c.records, _ = records[i].Val().([]any)
-				c.overlay, _ = overlays[i].Val().([]any)
-				snapshots[i] = m.decode(c)
-			}
-		}
-	})
-	return snapshots, err
-}
-
-// pipeline sends what fill puts into a pipeline, and has what it returns read the replies.
-func (m *mirror) pipeline(ctx context.Context, fill func(context.Context, redis.Pipeliner) func()) error {
-	ctx, cancel := call(ctx)
-	defer cancel()
-	conn, err := m.connection(ctx)
-	if err != nil {
-		return err
-	}
-	pipe := conn.Pipeline()
-	read := fill(ctx, pipe)
-	if pipe.Len() == 0 {
-		return nil
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("load: %w", err)
-	}
-	read()
-	return nil
 }

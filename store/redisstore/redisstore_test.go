@@ -82,7 +82,7 @@ func synced(t testing.TB, config redisstore.Config) *redisstore.Store {
 
 func awaitSync(t testing.TB, s *redisstore.Store) {
 	t.Helper()
-	eventually(t, 10*time.Second, "the store is synced", func() bool {
+	eventually(t, time.Minute, "the store is synced", func() bool {
 		stats := s.Stats()
 		return stats.Freshness == store.Synced && stats.Epoch != "" && stats.Bell != "down" && !stats.Recovering
 	})

@@ -15,6 +15,7 @@ import (
 const (
 	renewPause = 5 * time.Millisecond // the least time between two batches of renewals that are not full
 	renewMost  = 2500                 // a quarter of the largest call, and 5 ms of Redis' time
+	renewLimit = 200_000              // pending, which Redis renews in half a second
 )
 
 // renewing is one renewal on its way.
@@ -68,7 +69,9 @@ func (r *renewing) find(view *store.View) bool {
 
 // awaitRenewals sends renewals and waits for them, through as many slots as there are.
 func (s *Store) awaitRenewals(ctx context.Context, items []*renewing) error {
-	s.renewals.add(items...)
+	if err := s.renewals.add(items...); err != nil {
+		return err
+	}
 	ctx, cancel := call(ctx)
 	defer cancel()
 	if len(items) <= batchSize {

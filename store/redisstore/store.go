@@ -93,8 +93,12 @@ func New(config Config) (*Store, error) {
 	s.redis = connect(target, config.TLS, s.keys.meta)
 	s.syncedAt.Store(-1)
 	s.current.Store(&state{view: new(store.View), stored: new(store.View)})
-	s.renewals = newBatcher(renewPause, renewMost, s.sendRenewals)
-	s.writes = newBatcher(writePause, batchSize, s.sendWrites)
+	s.renewals = &batcher[*renewing]{
+		pause: renewPause, most: renewMost, limit: renewLimit, send: s.sendRenewals, slots: make(chan struct{}, batchSlots),
+	}
+	s.writes = &batcher[*writing]{
+		pause: writePause, most: batchSize, limit: writeLimit, send: s.sendWrites, slots: make(chan struct{}, writeSlots),
+	}
 	s.bell.recycle = make(chan struct{}, 1)
 	s.bell.expired = make(chan name, expiredHints)
 	return s, nil

@@ -34,8 +34,9 @@ func (s *Store) write(ctx context.Context, what string, script *script, keys []s
 			return written{}, s.unavailable(ctx, what, err)
 		}
 		item := &writing{outcome: newOutcome(), script: script, keys: keys, args: append([]any{epoch, uint64(known)}, args...)}
-		s.writes.add(item)
-		err = s.writes.await(bounded, item)
+		if err = s.writes.add(item); err == nil {
+			err = s.writes.await(bounded, item)
+		}
 		if err != nil {
 			return written{}, s.unavailable(ctx, what, err)
 		}
@@ -46,8 +47,11 @@ func (s *Store) write(ctx context.Context, what string, script *script, keys []s
 	}
 }
 
-// writePause is the least time between two batches of changes that are not full.
-const writePause = time.Millisecond
+const (
+	writePause = time.Millisecond // the least time between two batches of changes that are not full
+	writeSlots = 2                // so that looks and renewals find Redis free
+	writeLimit = 5000             // pending, with which Redis is busy for 100 ms
+)
 
 // writing is one change on its way.
 type writing struct {
