@@ -210,6 +210,15 @@ func TestT9ManyReaders(t *testing.T) {
 	})
 }
 
+func TestT9TCPIsExempt(t *testing.T) {
+	s := start(t, newServer(t, newSource(), func(c *dnsserver.Config) { c.RateLimit, c.RateExempt = 1, []netip.Prefix{} }))
+	over(t, "udp", s.addr, question(zone, dns.TypeSOA)) // which is all that this second has
+	conn := dial(t, s.addr)
+	for range 100 {
+		conn.works()
+	}
+}
+
 // TestT9Flood sends 100,000 queries from one prefix through sockets, with the exemption of loopback off: what comes back
 // beyond the rate is at most as much as was sent beyond it.
 func TestT9Flood(t *testing.T) {
