@@ -135,6 +135,42 @@ func TestPanicFloor(t *testing.T) {
 	}
 }
 
+// Where not all that failed can be out, those that failed first come back first.
+func TestPanicFloorTakesTheLatest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChannel(t, `{}`, equals(first, second, spare)...)
+		c.ready(first, second, spare)
+		c.counts(15, map[string]codes.Code{first: codes.Unavailable})
+		time.Sleep(time.Second)
+		c.counts(15, map[string]codes.Code{second: codes.Unavailable})
+		if got := c.counts(10, nil); got[first] != 5 || got[second] != 0 {
+			t.Errorf("got %v, want %s back and %s out", got, first, second)
+		}
+	})
+}
+
+// Calls that began before an ejection and fail in it do not make it longer.
+func TestLateFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChannel(t, `{}`, at(first, 0, 1), at(spare, 10, 1))
+		c.ready(first, spare)
+		var begun []func(balancer.DoneInfo)
+		for range 20 {
+			_, done := c.pick()
+			begun = append(begun, done)
+		}
+		for _, done := range begun {
+			done(balancer.DoneInfo{Err: status.Error(codes.Unavailable, "test")})
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if addr, _ := c.pick(); addr != first {
+			t.Errorf("got %s", addr)
+		}
+	})
+}
+
 // Where all of the first choice are out, calls go to the spare one at once, and come back.
 func TestEjectedPriority(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

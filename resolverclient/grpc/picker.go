@@ -1,7 +1,6 @@
 package dnsreggrpc
 
 import (
-	"math"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -61,7 +60,7 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 }
 
 // next returns the index of the member whose turn it is: gRPC's static stride. Rounds go over all members, and one of
-// weight w takes part in w of any top rounds, evenly spread, each member starting elsewhere. It tries at most top/mean
+// weight w takes part in w of any top rounds, evenly spread and each member's elsewhere. It tries at most top/mean
 // members on average, which is 2 or so for the weights in use and never more than their number.
 func (p *picker) next() int {
 	size := uint64(len(p.members))
@@ -69,7 +68,7 @@ func (p *picker) next() int {
 		turn := p.turn.n.Add(1)
 		at, round := turn%size, turn/size
 		weight := uint64(p.members[at].weight)
-		if (weight*round+at*(math.MaxUint16/2))%p.top >= p.top-weight {
+		if (weight*round+at*p.top/size)%p.top >= p.top-weight {
 			return int(at)
 		}
 	}

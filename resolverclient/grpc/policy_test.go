@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/status"
 
 	"github.com/dnsreg/dnsreg/resolverclient"
 )
@@ -192,14 +193,17 @@ func TestResolverErrorKeepsInstances(t *testing.T) {
 func TestClosedPolicyIsQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChannel(t, `{}`, fleet()...)
-		c.ready(first, spare)
-		_, done := c.pick()
-		c.counts(10, map[string]codes.Code{first: codes.Unavailable})
+		c.ready(first, second, spare)
+		addr, done := c.pick()
+		for addr != first {
+			addr, done = c.pick()
+		}
+		c.counts(10, map[string]codes.Code{second: codes.Unavailable}) // its timer must be stopped
 		c.policy.Close()
 		synctest.Wait()
 		updates := c.updates
 		for range 10 {
-			done(balancer.DoneInfo{Err: errors.New("late")})
+			done(balancer.DoneInfo{Err: status.Error(codes.Unavailable, "late")})
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()

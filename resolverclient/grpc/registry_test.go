@@ -104,10 +104,12 @@ func (r *registry) drain(id string) {
 	}
 }
 
-// client returns a client of the registry.
+// client returns a client of the registry, which asks again soon enough for a lost packet not to cost a whole TTL.
 func (r *registry) client() *resolverclient.Client {
 	r.Helper()
-	c, err := resolverclient.New(resolverclient.Config{Servers: []string{r.addr.String()}, Zone: "svc.internal"})
+	c, err := resolverclient.New(resolverclient.Config{
+		Servers: []string{r.addr.String()}, Zone: "svc.internal", Timeout: 250 * time.Millisecond,
+	})
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,8 +24,9 @@ import (
 type listener struct {
 	resolver.ClientConn // for the methods that the resolver does not use
 
-	states chan resolver.State
-	errs   chan error
+	telling atomic.Int64 // states begun
+	states  chan resolver.State
+	errs    chan error
 }
 
 func newListener() *listener {
@@ -32,6 +34,7 @@ func newListener() *listener {
 }
 
 func (l *listener) UpdateState(s resolver.State) error {
+	l.telling.Add(1)
 	l.states <- s
 	return nil
 }
@@ -147,6 +150,30 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// Close waits for what the resolver is telling gRPC.
+func TestCloseJoins(t *testing.T) {
+	r, l := newRegistry(t), newListener()
+	l.states = make(chan resolver.State) // telling waits
+	r.up(instance("web-1", listen(8001), 1))
+	res := l.build(t, &dnsreggrpc.Builder{Client: r.client()}, "dnsreg:///web", resolver.BuildOptions{})
+	next(t, l.states)
+	l.telling.Store(0)
+	r.down("web-1")
+	eventually(t, noticed, "telling", func() bool { return l.telling.Load() > 0 })
+	closed := make(chan struct{})
+	go func() {
+		res.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+		t.Error("closed while it told a state")
+	case <-time.After(100 * time.Millisecond):
+	}
+	next(t, l.states)
+	next(t, closed)
+}
+
 // A service that is not there is an empty set with an error that says so, each time.
 func TestFollowWhatIsNotThere(t *testing.T) {
 	r, l := newRegistry(t), newListener()
@@ -206,6 +233,7 @@ func TestFollowServiceConfig(t *testing.T) {
 		r.up(instance(id, listen(8001), 1, bad))
 	}
 	r.up(instance("web-3", listen(8003), 1, good))
+	r.up(instance("web-4", listen(8004), 1, `grpc_config=[{"serviceConfig":{"later":1}}]`))
 	res := l.build(t, b, "dnsreg:///web", resolver.BuildOptions{})
 	config := func() string {
 		sc := next(t, l.states).ServiceConfig
@@ -218,6 +246,8 @@ func TestFollowServiceConfig(t *testing.T) {
 	if got := config(); got != want {
 		t.Errorf("got %s, want the second best that can be used", got)
 	}
+	r.down("web-4")
+	config()
 	r.down("web-3")
 	if got := config(); got != want {
 		t.Errorf("got %s, want the last one that could be used", got)
@@ -229,7 +259,7 @@ func TestFollowServiceConfig(t *testing.T) {
 		t.Errorf("got %s, want none", got)
 	}
 	res.Close()
-	if n := strings.Count(log.String(), "bad config"); n != 2 {
+	if n := strings.Count(log.String(), "bad config"); n != 3 {
 		t.Errorf("logged %d times, want once for each set of configs:\n%s", n, log.String())
 	}
 }
