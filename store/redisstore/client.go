@@ -37,7 +37,8 @@ func connect(t target, config *tls.Config, metaKey string) *connection {
 	case t.cluster():
 		c := redis.NewClusterClient(t.clusterOptions(config))
 		reload := new(reloader)
-		return &connection{c,
+		return &connection{
+			c,
 			func(ctx context.Context) (*redis.Client, error) { return c.MasterForKey(ctx, metaKey) },
 			func(ctx context.Context) { reload.try(ctx, c) },
 		}
