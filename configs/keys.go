@@ -124,7 +124,7 @@ func accessFields() []field {
 		list("http.trusted_proxies", prefixKind(), func(c *Config) *[]netip.Prefix { return &c.HTTP.TrustedProxies },
 			"proxies whose X-Forwarded-For is believed"),
 		one("auth.mode", wordKind(AuthAuto, AuthToken, AuthNone), func(c *Config) *string { return &c.Auth.Mode },
-			"who may use the HTTP endpoint; auto: by tokens if auth.tokens is set, else anybody on loopback"),
+			"who may use the HTTP endpoint; auto: by tokens if auth.tokens is set, else anybody on loopback who asks for localhost or an IP address"),
 		one("auth.tokens", pathKind(), func(c *Config) *string { return &c.Auth.Tokens },
 			"file of bearer tokens"),
 		one("log.level", levelKind(), func(c *Config) *slog.Level { return &c.Log.Level },

@@ -131,7 +131,7 @@ func TestStopOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	head := "PUT /v1/services/web/instances/last HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n"
+	head := "PUT /v1/services/web/instances/last HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n"
 	if _, err := io.WriteString(conn, head); err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +337,7 @@ func TestSecondSignalKills(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := fmt.Fprintf(conn, "PUT /v1/services/web/instances/a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n"); err != nil {
+	if _, err := fmt.Fprintf(conn, "PUT /v1/services/web/instances/a HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := conn.Read(make([]byte, 1)); err != nil {

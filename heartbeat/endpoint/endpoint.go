@@ -2,7 +2,8 @@
 // made on a store, with the health and metrics paths beside them.
 //
 // Every error reply is a problem of RFC 9457, from one table in problem.go. With tokens configured every path but
-// /livez and /readyz needs one, /metrics and reading included.
+// /livez and /readyz needs one, /metrics and reading included. Where nothing but a loopback address keeps others out,
+// requests for the name of another host are refused.
 package endpoint
 
 import (
@@ -65,7 +66,7 @@ type Config struct {
 	Shared bool
 
 	Listen         []string       // host:port each, port 0 for any; may be empty where only Handler is used
-	AuthMode       string         // AuthNone or AuthToken; empty: AuthToken where there are Tokens, else none but on loopback only
+	AuthMode       string         // AuthNone or AuthToken; empty: AuthToken where there are Tokens, else none but on loopback only, asked for as localhost or an IP address
 	Tokens         []Token        // see ParseTokens
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; Forwarded (RFC 7239) is not read
 

@@ -94,7 +94,7 @@ func (a *api) call(t testing.TB, method, path, body string, headers ...string) a
 		content = strings.NewReader(body)
 	}
 	r := httptest.NewRequest(method, path, content)
-	r.RemoteAddr = a.peer
+	r.RemoteAddr, r.Host = a.peer, "localhost"
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}

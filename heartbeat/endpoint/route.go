@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -79,7 +80,7 @@ func (s *Server) routes() http.Handler {
 
 // serve lets mux answer whoever may ask, but for paths that it would redirect.
 func (s *Server) serve(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
-	if err := s.authorize(r); err != nil {
+	if err := cmp.Or(s.checkHost(r), s.authorize(r)); err != nil {
 		s.fail(w, err)
 		return
 	}

@@ -200,7 +200,7 @@ func TestBodyCutOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fmt.Fprintf(conn, "PUT %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", web1, len(body)+1, body); err != nil {
+	if _, err := fmt.Fprintf(conn, "PUT %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", web1, len(body)+1, body); err != nil {
 		t.Fatal(err)
 	}
 	_ = conn.(*net.TCPConn).CloseWrite()
