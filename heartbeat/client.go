@@ -142,7 +142,7 @@ func (c *Client) SetState(ctx context.Context, service store.Service, id string,
 	return c.setOverlay(ctx, service, id, Overlay{State: &state})
 }
 
-// SetWeight sets an instance's weight as its operator.
+// SetWeight sets an instance's weight as its operator. The registrar's own counts again only after the instance's end.
 func (c *Client) SetWeight(ctx context.Context, service store.Service, id string, weight uint16) (Change, error) {
 	return c.setOverlay(ctx, service, id, Overlay{Weight: &weight})
 }
