@@ -11,6 +11,9 @@ const (
 	// budgetFloor is how many retries a second are allowed whatever the number of calls.
 	budgetFloor = 10
 	coin        = 1000 // of which a retry costs so many
+	// forRetries is what hedges leave of what is saved: where there is not enough for both, a call that failed comes
+	// before one that is slow.
+	forRetries = budgetSpare * coin / 2
 )
 
 // budget bounds retries in proportion to calls, so that a service in trouble does not get several times its traffic
@@ -36,15 +39,15 @@ func (b *budget) deposit() {
 	}
 }
 
-// withdraw takes a retry, or reports that there is none.
-func (b *budget) withdraw(now time.Duration) bool {
+// withdraw takes a retry and leaves so many coins at least, or reports that there are not enough.
+func (b *budget) withdraw(now time.Duration, leave int64) bool {
 	for {
 		have := b.coins.Load()
-		if have < coin {
+		if have < coin+leave {
 			if b.share < 0 {
 				return false
 			}
-			if have = b.refill(now); have < coin {
+			if have = b.refill(now); have < coin+leave {
 				return false
 			}
 			continue

@@ -72,7 +72,8 @@ type Config struct {
 	// and 504; empty and not nil means none.
 	RetryStatuses []int
 	// RetryShare is how many retries and hedges, together, each call pays for. A hundred are there at first and may be
-	// saved up, and ten a second are allowed however few calls there are. Default 0.2, negative means no retries at all.
+	// saved up, of which hedges leave fifty to retries, and ten a second are allowed however few calls there are. Default
+	// 0.2, negative means no retries at all.
 	RetryShare float64
 	// HedgeAfter is when a Transport sends a request that may be repeated to one more instance, because the first has
 	// not answered yet: the first answer counts. A good value is the p95 of the latency. Default 0, which means never.

@@ -52,7 +52,7 @@ func (b *Balancer) try(ctx context.Context, f func(Picked) (again bool, err erro
 	for i := range b.entry.client.cfg.Tries {
 		now := b.now()
 		n := t.untried(tried, now)
-		if n == nil || i > 0 && !b.budget.withdraw(time.Since(b.epoch)) {
+		if n == nil || i > 0 && !b.budget.withdraw(time.Since(b.epoch), 0) {
 			break
 		}
 		tried = append(tried, n)

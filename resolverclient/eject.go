@@ -36,6 +36,9 @@ func (b *Balancer) judge(s *stats, err error) {
 	b.openWindow()
 	s.calls.Add(1)
 	s.failed.Add(1)
+	if errors.Is(err, errOutrun) {
+		return // where all are slow so are the good ones: only more often than the others speaks against an endpoint
+	}
 	if limit := b.entry.client.cfg.EjectAfter; limit > 0 && int(s.failures.Add(1)) >= limit {
 		b.eject(s, &s.ejections)
 	}

@@ -3,6 +3,7 @@ package resolverclient_test
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -228,4 +229,40 @@ func TestEjectionByShareDoubles(t *testing.T) {
 			t.Errorf("%d of 40 calls after 10 s, want 10: the good window forgot the bad ones", n)
 		}
 	})
+}
+
+// Where all instances are slower than the hedge they are outrun in turn, which is no reason to keep any out; one that
+// always is, while the others are not, is kept out.
+func TestEjectionOfTheOutrun(t *testing.T) {
+	const after = 10 * time.Millisecond
+	for _, tt := range []struct {
+		name string
+		took func(port uint16) time.Duration
+		want int // of four in use
+	}{
+		{"all are slow", func(uint16) time.Duration { return after + rand.N(after) }, 4},
+		{"one hangs", func(port uint16) time.Duration {
+			if port == 1 {
+				return time.Hour
+			}
+			return after / 2
+		}, 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubbleBalancer(t, resolverclient.RoundRobin, weighted(0, 1, 1, 1, 1), func(b *cacheTest, p *resolverclient.Balancer) {
+				for start := time.Now(); time.Since(start) < 15*time.Second; {
+					_, err := resolverclient.Hedge(b.Context(), p, after, func(ctx context.Context, e resolverclient.Endpoint) (int, error) {
+						_, err := play{0: {tt.took(e.Port), nil}}.call(ctx, e)
+						return 0, err
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				if got := calls(b, p, 40, failing(nil)); len(got) != tt.want {
+					t.Errorf("in use are %v, want %d", got, tt.want)
+				}
+			})
+		})
+	}
 }

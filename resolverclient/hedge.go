@@ -15,7 +15,8 @@ var errOutrun = errors.New("another instance was faster")
 // or at once where a call failed with an error that [Config.Retry] lets pass. The first success is the result, and ends
 // the contexts of the other calls; Hedge returns when these have returned too, so f must heed its context.
 //
-// An instance whose call was given up because a later one was faster has failed in the sense of [Picked.Done].
+// A call that was given up because a later one was faster counts in the comparison of [Config.EjectShare] and for
+// [PeakEWMA] as a failure of its instance, but not as one in a row: where all are slow, the good ones are outrun too.
 //
 // The calls run at the same time and must be harmless when repeated. Never more than [Config.Tries] instances are
 // called, no one twice, and calls beyond the first are taken from the same budget as the retries of [Balancer.Do]. It
@@ -77,7 +78,7 @@ func newHedge[T any](ctx context.Context, b *Balancer, after time.Duration,
 // run returns the first success, with the function that ends its context, which is the caller's to call in any case, when
 // all calls but that have returned.
 func (h *hedge[T]) run(ctx context.Context) (value T, end context.CancelCauseFunc, err error) {
-	h.launch(ctx)
+	h.launch(ctx, 0)
 	timer := time.NewTimer(h.after)
 	defer timer.Stop()
 	for h.waiting > 0 {
@@ -89,7 +90,7 @@ func (h *hedge[T]) run(ctx context.Context) (value T, end context.CancelCauseFun
 			}
 			h.failed(ctx, r)
 		case <-timer.C:
-			h.launch(ctx)
+			h.launch(ctx, forRetries)
 			timer.Reset(h.after)
 		}
 	}
@@ -97,15 +98,16 @@ func (h *hedge[T]) run(ctx context.Context) (value T, end context.CancelCauseFun
 	return value, func(error) {}, errors.Join(h.errs...)
 }
 
-// launch makes the call with one more instance, where there is one and tries and budget allow it.
-func (h *hedge[T]) launch(ctx context.Context) {
+// launch makes the call with one more instance, where there is one and tries and budget, but for what is to be left of it,
+// allow it.
+func (h *hedge[T]) launch(ctx context.Context, leave int64) {
 	b := h.balancer
 	if ctx.Err() != nil || len(h.tried) >= b.entry.client.cfg.Tries {
 		return
 	}
 	now := b.now()
 	n := h.table.untried(h.tried, now)
-	if n == nil || len(h.tried) > 0 && !b.budget.withdraw(time.Since(b.epoch)) {
+	if n == nil || len(h.tried) > 0 && !b.budget.withdraw(time.Since(b.epoch), leave) {
 		return
 	}
 	r := result[T]{of: len(h.tried)}
@@ -137,7 +139,7 @@ func (h *hedge[T]) failed(ctx context.Context, r result[T]) {
 	h.waiting--
 	h.errs = append(h.errs, fmt.Errorf("%s: %w", h.tried[r.of].endpoint.HostPort(), r.err))
 	if r.again {
-		h.launch(ctx)
+		h.launch(ctx, 0)
 	}
 }
 

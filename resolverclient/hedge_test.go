@@ -115,3 +115,32 @@ func TestHedgeKeepsToTheBudget(t *testing.T) {
 		}
 	})
 }
+
+// What hedges leave of the budget is for calls that fail: these are repeated even where everything is slow.
+func TestHedgesLeaveTheRetriesTheirShare(t *testing.T) {
+	bubble(t, resolverclient.Config{Idle: time.Hour, EjectAfter: -1, EjectShare: -1}, func(b *cacheTest) {
+		p, err := b.client.Balancer("web", resolverclient.RoundRobin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2000 { // far more hedges than the budget allows
+			slow := play{0: {10 * time.Microsecond, nil}}
+			if _, err := resolverclient.Hedge(b.Context(), p, time.Microsecond, slow.call); err != nil {
+				t.Fatal(err)
+			}
+		}
+		retries := -40
+		for range 40 {
+			_ = p.Do(b.Context(), func(context.Context, resolverclient.Endpoint) error {
+				retries++
+				if retries%2 == 0 {
+					return nil
+				}
+				return refused()
+			})
+		}
+		if retries < 40 {
+			t.Errorf("%d retries of 40 calls that failed once", retries)
+		}
+	})
+}

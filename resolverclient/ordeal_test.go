@@ -120,11 +120,11 @@ func (o *ordeal) run(call func() error) outcome {
 		})
 	}
 	callers.Wait()
-	failed := 0
+	failed, shown := 0, 0
 	for reason, n := range reasons {
 		failed += n
-		if failed < 5 {
-			o.Log(strings.ReplaceAll(reason, "\n", "; "))
+		if shown++; shown <= 3 {
+			o.Log(n, strings.ReplaceAll(reason, "\n", "; "))
 		}
 	}
 	slices.Sort(took)

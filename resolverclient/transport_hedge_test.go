@@ -103,8 +103,9 @@ func TestTransportHedges(t *testing.T) {
 					failed++
 				}
 			}
-			if want := map[bool]int{true: 2, false: 0}[tt.hangs]; failed != want || hung.Load() == 0 {
-				t.Errorf("%d of 4 requests failed, want %d; %d reached the one that hangs", failed, want, hung.Load())
+			reached := int(hung.Load())
+			if reached == 0 || tt.hangs && failed < reached || !tt.hangs && failed > 0 {
+				t.Errorf("%d of 4 requests failed, %d reached the one that hangs", failed, reached)
 			}
 		})
 	}
