@@ -154,21 +154,29 @@ func TestListenOnATakenPort(t *testing.T) {
 	}
 }
 
-// take occupies a port for one transport.
+// take occupies a port for one transport that is free for the other.
 func take(tb testing.TB, network string) (addr string, release func()) {
 	tb.Helper()
-	if network == "tcp" {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 100 {
+		c, err := net.ListenPacket("udp", "127.0.0.1:0")
 		if err != nil {
 			tb.Fatal(err)
 		}
-		return l.Addr().String(), func() { _ = l.Close() }
+		addr := c.LocalAddr().String()
+		l, err := net.Listen("tcp", addr)
+		if err != nil { // some connection still has it
+			_ = c.Close()
+			continue
+		}
+		if network == "tcp" {
+			_ = c.Close()
+			return addr, func() { _ = l.Close() }
+		}
+		_ = l.Close()
+		return addr, func() { _ = c.Close() }
 	}
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return c.LocalAddr().String(), func() { _ = c.Close() }
+	tb.Fatal("no port is free for UDP and TCP")
+	return "", nil
 }
 
 func TestRunClosesItsSockets(t *testing.T) {

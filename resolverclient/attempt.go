@@ -63,11 +63,15 @@ func (a *attempt) hedged() (*http.Response, error) {
 	}
 	h.drop = func(resp *http.Response) { resp.Body.Close() }
 	resp, end, err := h.run(ctx)
-	if err != nil {
-		return nil, err
+	switch {
+	case err == nil:
+		track(resp, func() { end(nil) })
+	case a.spare != nil: // its context is one of those that are left
+		track(a.spare, func() { end(nil) })
+	default:
+		end(nil)
 	}
-	track(resp, func() { end(nil) })
-	return resp, nil
+	return resp, err
 }
 
 // once sends the request to an instance. A reply that says that it is unavailable is an error where another may be

@@ -143,7 +143,7 @@ func (b *Balancer) take(p *Picked, n *node, now time.Duration) {
 func (b *Balancer) current(ctx context.Context) (*table, error) {
 	b.entry.touch()
 	s, t := b.entry.state.Load(), b.table.Load()
-	if t != nil && s.set == t.set && !s.lapsed && !b.dirty.Load() && !b.entry.client.closed.Load() {
+	if t != nil && s.set == t.set && len(t.classes) > 0 && !s.lapsed && !b.dirty.Load() && !b.entry.client.closed.Load() {
 		return t, nil
 	}
 	s, err := b.entry.current(ctx)
@@ -160,19 +160,24 @@ func (b *Balancer) rebuild(s *set) (*table, error) {
 	if old == nil {
 		b.mu.Lock()
 	} else if !b.mu.TryLock() {
-		return old, nil
+		return b.unlessEmpty(old)
 	}
 	defer b.mu.Unlock()
 	dirty := b.dirty.Swap(false)
 	if t := b.table.Load(); t != nil && t.set == s && !dirty {
-		return t, nil
+		return b.unlessEmpty(t)
 	}
 	t := b.build(s, time.Now())
+	b.table.Store(t)
+	return b.unlessEmpty(t)
+}
+
+// unlessEmpty returns the table, or [ErrNoEndpoint] where it has nothing to pick.
+func (b *Balancer) unlessEmpty(t *table) (*table, error) {
 	if len(t.classes) == 0 {
 		return nil, fmt.Errorf("pick of %s: %w: none of %d has a port and an address and passes the filters",
-			b.entry.asked.name, ErrNoEndpoint, len(s.endpoints))
+			b.entry.asked.name, ErrNoEndpoint, len(t.set.endpoints))
 	}
-	b.table.Store(t)
 	return t, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -95,7 +96,8 @@ func (c *Client) browse(ctx context.Context, name string, old *set) (*set, error
 type instance struct {
 	name, shown string // in small letters, and as the PTR record spells it
 	srv, txt    answer
-	err         error
+	err         error // of srv
+	txtErr      error
 }
 
 // askInstances reads the instances' SRV and TXT records from the additional section, or asks for them.
@@ -124,14 +126,14 @@ func (c *Client) askInstances(ctx context.Context, found []*instance, extra []dn
 	}
 }
 
-// ask looks up the records that are missing. Without a SRV record the instance is gone, which is no failure; without a
-// TXT record, or where that cannot be had, it just has no strings.
+// ask looks up the records that are missing. Without a SRV record the instance is gone, and without a TXT record it has
+// no strings: neither is a failure.
 func (i *instance) ask(ctx context.Context, c *Client) {
 	if len(i.srv.records) == 0 {
 		i.srv, i.err = c.ask(ctx, question{i.name, dns.TypeSRV})
 	}
 	if len(i.txt.records) == 0 && len(i.srv.records) > 0 {
-		i.txt, _ = c.ask(ctx, question{i.name, dns.TypeTXT})
+		i.txt, i.txtErr = c.ask(ctx, question{i.name, dns.TypeTXT})
 	}
 }
 
@@ -149,6 +151,12 @@ func (i *instance) addTo(d *draft, old *set) {
 	for _, rr := range i.txt.records {
 		d.ttl = min(d.ttl, ttlOf(rr))
 		txt = append(txt, txtStrings(rr)...)
+	}
+	if i.txtErr != nil { // not known, which is not the same as none: what was known holds until it is asked again soon
+		d.ttl = min(d.ttl, uint32(failureTTL/time.Second))
+		if known := old.of(labels[0]); len(known) > 0 {
+			txt = known[0].TXT
+		}
 	}
 	d.extra = append(d.extra, i.srv.extra()...)
 	for _, rr := range i.srv.records {

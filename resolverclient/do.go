@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -111,9 +112,11 @@ func (t *table) untried(tried []*node, now time.Duration) *node {
 // IsConnectError reports whether err says that no connection came about, so that nothing was sent and another instance
 // may be called without the risk of doing a thing twice: an error of dialling, refusal and no route included.
 func IsConnectError(err error) bool {
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
-		return true
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Op == "dial" // "no route" may also end a connection on which something was sent
 	}
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) ||
-		errors.Is(err, syscall.ENETUNREACH)
+	if call, ok := errors.AsType[*os.SyscallError](err); ok {
+		return call.Syscall == "connect"
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
 }

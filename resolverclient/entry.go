@@ -112,7 +112,7 @@ func (e *entry) await(ctx context.Context) (*state, error) {
 		if r.Err != nil {
 			return nil, r.Err
 		}
-		return e.state.Load(), nil
+		return r.Val.(*state), nil // not the present state: the timer may have let that lapse already
 	case <-patience:
 		return e.overdue(old), nil
 	case <-ctx.Done():
@@ -124,10 +124,16 @@ func (e *entry) await(ctx context.Context) (*state, error) {
 func (e *entry) overdue(old *state) *state {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.state.Load() == old {
-		e.state.Store(&state{set: old.set, err: old.because(errOverdue), expires: old.expires})
+	overdue := &state{set: old.set, err: old.because(errOverdue), expires: old.expires}
+	switch s := e.state.Load(); {
+	case s == old:
+		e.state.Store(overdue)
+		return overdue
+	case s.lapsed && s.set == nil:
+		return overdue // good enough for who has waited, and for nobody else
+	default:
+		return s
 	}
-	return e.state.Load()
 }
 
 // because returns the reason why an answer is stale, which goes on to say so where it came from the snapshot.
@@ -138,7 +144,8 @@ func (s *state) because(err error) error {
 	return err
 }
 
-// refresh starts a lookup, or joins the one under way. Its only error is [ErrClosed].
+// refresh starts a lookup, or joins the one under way. Its value is the state that it led to, its only error
+// [ErrClosed].
 func (e *entry) refresh() <-chan singleflight.Result {
 	return e.flight.DoChan("", func() (any, error) {
 		if !e.client.begin() {
@@ -151,30 +158,30 @@ func (e *entry) refresh() <-chan singleflight.Result {
 		if e.client.ctx.Err() != nil {
 			return nil, ErrClosed
 		}
-		e.update(set, err, time.Now())
-		return nil, nil
+		return e.update(set, err, time.Now()), nil
 	})
 }
 
-// update takes the outcome of a lookup.
-func (e *entry) update(set *set, err error, now time.Time) {
-	e.settle(set, err, now)
+// update takes the outcome of a lookup and returns the state that it leads to.
+func (e *entry) update(set *set, err error, now time.Time) *state {
+	s := e.settle(set, err, now)
 	e.tell()
+	return s
 }
 
-func (e *entry) settle(set *set, err error, now time.Time) {
+func (e *entry) settle(set *set, err error, now time.Time) *state {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var no *negative
 	switch {
 	case err == nil:
-		e.good(set, now)
+		return e.good(set, now)
 	case errors.As(err, &no):
 		e.failures = 0
-		e.client.saved.answered(e.asked, true)
-		e.put(&state{err: err}, max(minNegativeTTL, min(no.ttl, e.client.cfg.NegativeTTL)))
+		e.client.saved.answered(e.asked, e.state.Load().set != nil)
+		return e.put(&state{err: err}, max(minNegativeTTL, min(no.ttl, e.client.cfg.NegativeTTL)))
 	default:
-		e.failed(err, now)
+		return e.failed(err, now)
 	}
 }
 
@@ -198,19 +205,19 @@ func (e *entry) followedBy(p *pools) {
 	e.pools = append(e.pools, weak.Make(p))
 }
 
-func (e *entry) good(set *set, now time.Time) {
+func (e *entry) good(set *set, now time.Time) *state {
 	old := e.state.Load()
 	if e.failures > 0 && old.err != nil {
 		e.client.cfg.Logger.Info("resolver answers again", slog.String("name", e.asked.name))
 	}
 	e.failures = 0
+	ttl := min(max(set.ttl, e.client.cfg.MinTTL), e.client.cfg.MaxTTL)
 	same := old.set != nil && old.set.equal(set)
 	if same {
-		set = old.set // balancers rebuild on a new pointer only
+		set = old.set // but for its TTL: balancers rebuild on a new pointer only
 	}
 	e.client.saved.answered(e.asked, !same)
-	ttl := min(max(set.ttl, e.client.cfg.MinTTL), e.client.cfg.MaxTTL)
-	e.put(&state{set: set, expires: now.Add(ttl)}, renewAfter(ttl))
+	return e.put(&state{set: set, expires: now.Add(ttl)}, renewAfter(ttl))
 }
 
 // renewAfter is when to ask again: with a tenth to a quarter of the TTL left, so that clients that asked together do
@@ -220,36 +227,37 @@ func renewAfter(ttl time.Duration) time.Duration {
 }
 
 // failed keeps the last good answer: as it is until its TTL ends, as a stale one until MaxStale is over.
-func (e *entry) failed(err error, now time.Time) {
+func (e *entry) failed(err error, now time.Time) *state {
 	old := e.state.Load()
 	pause := min(failureTTL<<min(e.failures, 4), maxBackoff)
 	e.failures++
 	until := e.staleUntil(old)
 	switch {
 	case old.set == nil || !now.Before(until):
-		e.put(&state{err: err}, failureTTL)
+		return e.put(&state{err: err}, failureTTL)
 	case now.Before(old.expires):
-		e.put(&state{set: old.set, expires: old.expires}, min(pause, old.expires.Sub(now)))
+		return e.put(&state{set: old.set, expires: old.expires}, min(pause, old.expires.Sub(now)))
 	default:
 		err = old.because(err)
 		if old.err == nil || errors.Is(old.err, errOverdue) || e.failures == 1 {
 			e.client.cfg.Logger.Warn("stale answer in use", slog.String("name", e.asked.name), slog.Any("error", err))
 		}
-		e.put(&state{set: old.set, err: err, expires: old.expires}, min(pause, until.Sub(now)))
+		return e.put(&state{set: old.set, err: err, expires: old.expires}, min(pause, until.Sub(now)))
 	}
 }
 
 func (e *entry) staleUntil(s *state) time.Time { return s.expires.Add(max(0, e.client.cfg.MaxStale)) }
 
-// put publishes a state and looks at it again after a while. e.mu is held.
-func (e *entry) put(s *state, again time.Duration) {
+// put publishes a state, looks at it again after a while and returns it. e.mu is held.
+func (e *entry) put(s *state, again time.Duration) *state {
 	e.state.Store(s)
 	e.wake()
 	if e.timer == nil {
 		e.timer = time.AfterFunc(again, e.tick)
-		return
+		return s
 	}
 	e.timer.Reset(again)
+	return s
 }
 
 // close makes every later use fail with [ErrClosed].

@@ -75,8 +75,8 @@ func newHedge[T any](ctx context.Context, b *Balancer, after time.Duration,
 	return &hedge[T]{balancer: b, table: t, call: call, after: after, results: results}, nil
 }
 
-// run returns the first success, with the function that ends its context, which is the caller's to call in any case, when
-// all calls but that have returned.
+// run returns the first success, or the errors of all calls, when all calls but the first to succeed have returned. The
+// function ends the contexts that are left, that of the success or those of all, and is the caller's to call in any case.
 func (h *hedge[T]) run(ctx context.Context) (value T, end context.CancelCauseFunc, err error) {
 	h.launch(ctx, 0)
 	timer := time.NewTimer(h.after)
@@ -90,25 +90,32 @@ func (h *hedge[T]) run(ctx context.Context) (value T, end context.CancelCauseFun
 			}
 			h.failed(ctx, r)
 		case <-timer.C:
-			h.launch(ctx, forRetries)
-			timer.Reset(h.after)
+			pause := h.after
+			if !h.launch(ctx, forRetries) {
+				pause = max(pause, 10*time.Millisecond) // until there may be budget again
+			}
+			timer.Reset(pause)
 		}
 	}
-	h.finish(-1)
-	return value, func(error) {}, errors.Join(h.errs...)
+	h.running.Wait()
+	return value, func(cause error) {
+		for _, end := range h.ends {
+			end(cause)
+		}
+	}, errors.Join(h.errs...)
 }
 
 // launch makes the call with one more instance, where there is one and tries and budget, but for what is to be left of it,
-// allow it.
-func (h *hedge[T]) launch(ctx context.Context, leave int64) {
+// allow it, and reports whether it did.
+func (h *hedge[T]) launch(ctx context.Context, leave int64) bool {
 	b := h.balancer
 	if ctx.Err() != nil || len(h.tried) >= b.entry.client.cfg.Tries {
-		return
+		return false
 	}
 	now := b.now()
 	n := h.table.untried(h.tried, now)
 	if n == nil || len(h.tried) > 0 && !b.budget.withdraw(time.Since(b.epoch), leave) {
-		return
+		return false
 	}
 	r := result[T]{of: len(h.tried)}
 	ctx, end := context.WithCancelCause(ctx)
@@ -120,6 +127,7 @@ func (h *hedge[T]) launch(ctx context.Context, leave int64) {
 		r.value, r.again, r.err = h.call(ctx, p)
 		h.results <- r // has room for every call
 	})
+	return true
 }
 
 // outrun returns the error of a call that was given up for another's success: one that had time enough has failed, any
