@@ -9,7 +9,7 @@ TOOL     := go tool -modfile=$(CURDIR)/tools/go.mod
 NESTED   := bench resolverclient/grpc resolverclient/bench
 FUZZTIME ?= 1m
 
-.PHONY: help build run deps check test fuzz soak bench bench-dns clean
+.PHONY: help build run deps check test fuzz soak bench bench-dns bench-client clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -27,22 +27,26 @@ check: ## vet, staticcheck and formatting, nested modules included
 	for dir in . $(NESTED); do (cd $$dir && go vet ./... && $(TOOL) staticcheck ./...); done
 	@unformatted=$$($(TOOL) gofumpt -l .); [ -z "$$unformatted" ] || { echo "gofumpt would change: $$unformatted" >&2; exit 1; }
 
-test: deps check ## deps, check and every test with the race detector, nested modules included
+test: deps check ## deps, check and every test with the race detector
 	go test -race -count=1 -timeout 20m $$(go list ./... | grep -v /internal/soak)
 	go test -race -count=1 -timeout 20m ./internal/soak # by itself: it judges by the clock
-	for dir in $(NESTED); do (cd $$dir && go test -race -count=1 -timeout 10m ./...); done
+	for dir in resolverclient/grpc resolverclient/bench; do (cd $$dir && go test -race -count=1 -timeout 10m ./...); done
 
 fuzz: ## fuzz every parser of outside bytes, FUZZTIME (1m) each
 	scripts/fuzz $(FUZZTIME)
 
 soak: ## the fault scenarios at length: more instances, leases of 30 s
 	go test -count=1 -timeout 2h -v ./internal/soak -long
+	go test -count=1 -timeout 30m -v -run TestOrdeal ./resolverclient -long
 
 bench: ## run the benchmarks of every package
 	go test -run '^$$' -bench . -benchmem ./...
 
 bench-dns: build ## measure the DNS server beside Knot and NSD, into docs/performance.md
 	cd bench && go run . -dnsreg ../bin/dnsreg -docs ../docs
+
+bench-client: ## measure Pick of every strategy beside gRPC's and go-kit's
+	cd resolverclient/bench && go test -run '^$$' -bench . -benchmem .
 
 clean: ## remove what the targets made
 	rm -rf bin
