@@ -29,10 +29,14 @@ func TestAgentLogs(t *testing.T) {
 			}
 		}, []string{"level=ERROR", `msg="given up"`, "instance.id=web-0", "410 Deregistered"}},
 		{"outage", func(_ testing.TB, reg *registry) { reg.set(nil, false) }, []string{"level=WARN", `msg="no answer from the server, trying again"`, "connection refused"}},
-		{"denial", func(_ testing.TB, reg *registry) { reg.set(answer(http.StatusUnauthorized, `{}`), false) },
-			[]string{"level=WARN", `msg="refused, trying again later"`, "instance.id=web-0", "401 Unauthorized"}},
-		{"stumble", func(_ testing.TB, reg *registry) { reg.set(answer(http.StatusInternalServerError, `{}`), false) },
-			[]string{"level=WARN", `msg="call failed, trying again"`, "instance.id=web-0", "500 Internal Server Error"}},
+		{
+			"denial", func(_ testing.TB, reg *registry) { reg.set(answer(http.StatusUnauthorized, `{}`), false) },
+			[]string{"level=WARN", `msg="refused, trying again later"`, "instance.id=web-0", "401 Unauthorized"},
+		},
+		{
+			"stumble", func(_ testing.TB, reg *registry) { reg.set(answer(http.StatusInternalServerError, `{}`), false) },
+			[]string{"level=WARN", `msg="call failed, trying again"`, "instance.id=web-0", "500 Internal Server Error"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -156,9 +156,15 @@ func (c Config) check() error {
 		name  string
 		value time.Duration
 	}{
-		{"Timeout", c.Timeout}, {"LookupTimeout", c.LookupTimeout}, {"MinTTL", c.MinTTL},
-		{"NegativeTTL", c.NegativeTTL}, {"Idle", c.Idle}, {"EjectFor", c.EjectFor}, {"ConnectTimeout", c.ConnectTimeout},
-		{"HedgeAfter", c.HedgeAfter}, {"SnapshotMaxAge", c.SnapshotMaxAge},
+		{"Timeout", c.Timeout},
+		{"LookupTimeout", c.LookupTimeout},
+		{"MinTTL", c.MinTTL},
+		{"NegativeTTL", c.NegativeTTL},
+		{"Idle", c.Idle},
+		{"EjectFor", c.EjectFor},
+		{"ConnectTimeout", c.ConnectTimeout},
+		{"HedgeAfter", c.HedgeAfter},
+		{"SnapshotMaxAge", c.SnapshotMaxAge},
 	} {
 		if f.value < 0 {
 			bad(f.name, f.value, "must not be negative")

@@ -32,7 +32,8 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 type session struct{ net.Conn }
 
 func (session) Prepare(string) (driver.Stmt, error) { return nil, errors.New("not in this example") }
-func (session) Begin() (driver.Tx, error)           { return nil, errors.New("not in this example") }
+
+func (session) Begin() (driver.Tx, error) { return nil, errors.New("not in this example") }
 
 // The pool of a database dials a service instead of a host. Its connections are renewed, and so follow the service, as
 // often as SetConnMaxLifetime says.

@@ -60,9 +60,11 @@ func TestShapes(t *testing.T) {
 				`"addresses":["10.0.0.5","2001:db8::1"],"port":8080,"priority":0,"weight":5,"txt":["version=1.2","b"],"subtypes":["blue"],"ttl":"30s","state":"draining",` +
 				`"overlay":{"state":"draining","weight":5},"lease":{"expires_at":"2000-01-01T00:00:32Z","remaining":"27s"},` +
 				`"dns":{"instance":"Web\\0321._web._tcp.svc.internal.","target":"web-1-lphtza.web.svc.internal."}}`},
-			{"POST", "/v1/heartbeats", `{"instances":[{"service":"web","id":"Web 1","etag":"ETAG"},{"service":"web","id":"Web 1","etag":"0"},{"service":"_web._udp","id":"x"}]}`, 0,
+			{
+				"POST", "/v1/heartbeats", `{"instances":[{"service":"web","id":"Web 1","etag":"ETAG"},{"service":"web","id":"Web 1","etag":"0"},{"service":"_web._udp","id":"x"}]}`, 0,
 				`{"instances":[{"service":"_web._tcp","id":"Web 1","result":"renewed","lease":{"ttl":"30s","expires_at":"2000-01-01T00:00:35Z","heartbeat_after":"10s"}},` +
-					`{"service":"_web._tcp","id":"Web 1","result":"changed"},{"service":"_web._udp","id":"x","result":"gone"}]}`},
+					`{"service":"_web._tcp","id":"Web 1","result":"changed"},{"service":"_web._udp","id":"x","result":"gone"}]}`,
+			},
 			{"DELETE", path, "", 0, `{"revision":REV+4,"safe_at":"2000-01-01T00:00:11Z"}`},
 			{"POST", "/v1/heartbeats", `{"instances":[{"service":"web","id":"Web 1"}]}`, 0, `{"instances":[{"service":"_web._tcp","id":"Web 1","result":"deregistered"}]}`},
 			{"GET", "/livez", "", 0, `{"status":"live"}`},

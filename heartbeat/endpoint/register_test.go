@@ -29,29 +29,51 @@ func TestRegisterStores(t *testing.T) {
 		service          store.Service
 		want             store.Instance
 	}{
-		{"defaults", web1, `{"port":80}`, "_web._tcp",
-			store.Instance{ID: "web-1", Host: "web-1", Addresses: addrs("192.0.2.1"), Port: 80, Weight: 1, TTL: 30 * time.Second}},
-		{"everything", "/v1/services/_web._udp/instances/A", `{"id":"A","service":"_WEB._udp","host":"H","addresses":["10.0.0.9","10.0.0.5"],"port":1,"priority":2,
+		{
+			"defaults", web1, `{"port":80}`, "_web._tcp",
+			store.Instance{ID: "web-1", Host: "web-1", Addresses: addrs("192.0.2.1"), Port: 80, Weight: 1, TTL: 30 * time.Second},
+		},
+		{
+			"everything", "/v1/services/_web._udp/instances/A", `{"id":"A","service":"_WEB._udp","host":"H","addresses":["10.0.0.9","10.0.0.5"],"port":1,"priority":2,
 			"weight":0,"txt":["b","a="],"subtypes":["s"],"ttl":"1h"}`, "_web._udp",
-			store.Instance{ID: "A", Host: "h", Addresses: addrs("10.0.0.5", "10.0.0.9"), Port: 1, Priority: 2, TXT: []string{"b", "a="}, Subtypes: []string{"s"}, TTL: time.Hour}},
-		{"empty values", web1, `{"port":80,"id":"","service":"","host":"","addresses":[],"txt":[],"subtypes":[]}`, "_web._tcp",
-			store.Instance{ID: "web-1", Host: "web-1", Addresses: addrs("192.0.2.1"), Port: 80, Weight: 1, TTL: 30 * time.Second}},
-		{"host alone", web1, `{"port":80,"host":"db"}`, "_web._tcp",
-			store.Instance{ID: "web-1", Host: "db", Addresses: addrs("192.0.2.1"), Port: 80, Weight: 1, TTL: 30 * time.Second}},
-		{"external host", web1, `{"port":80,"host":"DB.example.org."}`, "_web._tcp",
-			store.Instance{ID: "web-1", Host: "db.example.org.", Port: 80, Weight: 1, TTL: 30 * time.Second}},
-		{"id with a space", id("Web%20One"), body, "_web._tcp",
-			store.Instance{ID: "Web One", Host: "web-one-mnac7p", Addresses: addrs("10.0.0.5"), Port: 8080, Weight: 1, TTL: 30 * time.Second}},
-		{"id with a dot and UTF-8", id("b%C3%BCro.two"), body, "_web._tcp",
-			store.Instance{ID: "büro.two", Host: "b-ro-two-cianvr", Addresses: addrs("10.0.0.5"), Port: 8080, Weight: 1, TTL: 30 * time.Second}},
-		{"id with slashes", id("a%2Fb%2F..%2F"), body, "_web._tcp",
-			store.Instance{ID: "a/b/../", Host: "a-b-ujdqcz", Addresses: addrs("10.0.0.5"), Port: 8080, Weight: 1, TTL: 30 * time.Second}},
-		{"id with percent, question mark and plus", id("a%25%3F+%23"), body, "_web._tcp",
-			store.Instance{ID: "a%?+#", Host: "a-tx5nfs", Addresses: addrs("10.0.0.5"), Port: 8080, Weight: 1, TTL: 30 * time.Second}},
-		{"id called heartbeat", id("heartbeat"), body, "_web._tcp",
-			store.Instance{ID: "heartbeat", Host: "heartbeat", Addresses: addrs("10.0.0.5"), Port: 8080, Weight: 1, TTL: 30 * time.Second}},
-		{"id of three dots", id("..."), body, "_web._tcp",
-			store.Instance{ID: "...", Host: "vno7mj", Addresses: addrs("10.0.0.5"), Port: 8080, Weight: 1, TTL: 30 * time.Second}},
+			store.Instance{ID: "A", Host: "h", Addresses: addrs("10.0.0.5", "10.0.0.9"), Port: 1, Priority: 2, TXT: []string{"b", "a="}, Subtypes: []string{"s"}, TTL: time.Hour},
+		},
+		{
+			"empty values", web1, `{"port":80,"id":"","service":"","host":"","addresses":[],"txt":[],"subtypes":[]}`, "_web._tcp",
+			store.Instance{ID: "web-1", Host: "web-1", Addresses: addrs("192.0.2.1"), Port: 80, Weight: 1, TTL: 30 * time.Second},
+		},
+		{
+			"host alone", web1, `{"port":80,"host":"db"}`, "_web._tcp",
+			store.Instance{ID: "web-1", Host: "db", Addresses: addrs("192.0.2.1"), Port: 80, Weight: 1, TTL: 30 * time.Second},
+		},
+		{
+			"external host", web1, `{"port":80,"host":"DB.example.org."}`, "_web._tcp",
+			store.Instance{ID: "web-1", Host: "db.example.org.", Port: 80, Weight: 1, TTL: 30 * time.Second},
+		},
+		{
+			"id with a space", id("Web%20One"), body, "_web._tcp",
+			store.Instance{ID: "Web One", Host: "web-one-mnac7p", Addresses: addrs("10.0.0.5"), Port: 8080, Weight: 1, TTL: 30 * time.Second},
+		},
+		{
+			"id with a dot and UTF-8", id("b%C3%BCro.two"), body, "_web._tcp",
+			store.Instance{ID: "büro.two", Host: "b-ro-two-cianvr", Addresses: addrs("10.0.0.5"), Port: 8080, Weight: 1, TTL: 30 * time.Second},
+		},
+		{
+			"id with slashes", id("a%2Fb%2F..%2F"), body, "_web._tcp",
+			store.Instance{ID: "a/b/../", Host: "a-b-ujdqcz", Addresses: addrs("10.0.0.5"), Port: 8080, Weight: 1, TTL: 30 * time.Second},
+		},
+		{
+			"id with percent, question mark and plus", id("a%25%3F+%23"), body, "_web._tcp",
+			store.Instance{ID: "a%?+#", Host: "a-tx5nfs", Addresses: addrs("10.0.0.5"), Port: 8080, Weight: 1, TTL: 30 * time.Second},
+		},
+		{
+			"id called heartbeat", id("heartbeat"), body, "_web._tcp",
+			store.Instance{ID: "heartbeat", Host: "heartbeat", Addresses: addrs("10.0.0.5"), Port: 8080, Weight: 1, TTL: 30 * time.Second},
+		},
+		{
+			"id of three dots", id("..."), body, "_web._tcp",
+			store.Instance{ID: "...", Host: "vno7mj", Addresses: addrs("10.0.0.5"), Port: 8080, Weight: 1, TTL: 30 * time.Second},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
