@@ -154,19 +154,24 @@ func text(view *store.View) string {
 	return strings.Join(lines, "\n")
 }
 
-// converged waits until stores have no recovery on and show one content at one revision.
+// converged waits until stores have no recovery on and show one revision, and holds them to one content at it. It compares
+// the views that it found at rest: the next ones may already tell of a lease that ended meanwhile.
 func converged(t testing.TB, stores ...*redisstore.Store) {
 	t.Helper()
+	views := make([]*store.View, len(stores))
 	eventually(t, 2*soon, "all stores show the same", func() bool {
-		for _, s := range stores {
-			if s.Stats().Recovering || s.Freshness() != store.Synced || s.View().Revision() != stores[0].View().Revision() {
+		for i, s := range stores {
+			views[i] = s.View()
+		}
+		for i, s := range stores {
+			if s.Stats().Recovering || s.Freshness() != store.Synced || s.View() != views[i] || views[i].Revision() != views[0].Revision() {
 				return false
 			}
 		}
 		return true
 	})
-	for i, s := range stores {
-		if got, want := text(s.View()), text(stores[0].View()); got != want {
+	for i, view := range views {
+		if got, want := text(view), text(views[0]); got != want {
 			t.Fatalf("store %d shows\n%s\nstore 0\n%s", i, got, want)
 		}
 	}
