@@ -76,7 +76,7 @@ func (s *Server) slipped(q *query, buf []byte) []byte {
 	return r.finish()
 }
 
-// respond decides between an error and an answer from the zone.
+// respond decides between an error and an answer from a zone.
 func (s *Server) respond(q *query, r *reply) {
 	switch {
 	case q.opcode != dns.OpcodeQuery:
@@ -88,14 +88,23 @@ func (s *Server) respond(q *query, r *reply) {
 	case q.question == 0:
 		r.cookieOnly(q)
 	case s.chaos.answer(q, r):
-	case q.qclass != dns.ClassINET || !s.zone.contains(q):
+	default:
+		s.query(q, r)
+	}
+}
+
+// query answers a question from the zone that its name is in.
+func (s *Server) query(q *query, r *reply) {
+	a := s.zones.of(q)
+	switch {
+	case q.qclass != dns.ClassINET || a == nil:
 		r.rcode = dns.RcodeRefused
 		r.extended(dns.ExtendedErrorCodeNotAuthoritative, "")
 	case q.qtype == dns.TypeAXFR || q.qtype == dns.TypeIXFR:
 		r.rcode = dns.RcodeRefused
 		r.extended(dns.ExtendedErrorCodeProhibited, "")
 	default:
-		s.authoritative(q, r)
+		a.answer(q, r)
 	}
 }
 
@@ -106,30 +115,6 @@ func (r *reply) cookieOnly(q *query) {
 		r.rcode = dns.RcodeFormatError
 	case len(q.cookie) > clientCookieLen && !q.proven:
 		r.rcode = dns.RcodeBadCookie
-	}
-}
-
-// authoritative answers a question within the zone from the current view, as far as that can be trusted.
-func (s *Server) authoritative(q *query, r *reply) {
-	view := s.source.View()
-	switch s.source.Freshness() {
-	case store.Synced:
-	case store.Stale:
-		r.extended(dns.ExtendedErrorCodeStaleAnswer, "")
-	default:
-		r.unavailable(view)
-		return
-	}
-	r.serial = view.Revision().Serial()
-	l := lookup{Server: s, view: view}
-	n := l.find(q)
-	switch set := n.pick(q.qtype); {
-	case n.broken != "":
-		r.fail(dns.ExtendedErrorCodeOther, n.broken)
-	case set == nil:
-		r.negative(s.zone, n.exists)
-	default:
-		l.answer(r, &n, set)
 	}
 }
 
@@ -158,8 +143,8 @@ func (r *reply) negative(z *zone, exists bool) {
 	}
 }
 
-// answer writes a set and as much of the additional section as fits behind it.
-func (l *lookup) answer(r *reply, n *node, set *rrset) {
+// write writes a set and as much of the additional section as fits behind it.
+func (l *lookup) write(r *reply, n *node, set *rrset) {
 	r.aa = true
 	first := r.put(answerSection, headerLen, set)
 	if first == 0 {

@@ -17,8 +17,16 @@ func (s *Server) IdleConns() int {
 	return n
 }
 
-// CachedServices returns how many services the cache holds.
-func (s *Server) CachedServices() int { return int(s.cache.size.Load()) }
+// CachedServices returns how many services the caches of all zones hold.
+func (s *Server) CachedServices() int {
+	n := 0
+	for _, level := range s.zones {
+		for _, a := range level.zones {
+			n += int(a.cache.size.Load())
+		}
+	}
+	return n
+}
 
 // Accept is what happens to a query that comes over UDP from an address: it returns the reply, nil for none.
 func (s *Server) Accept(client netip.Addr, msg []byte) []byte {

@@ -46,7 +46,7 @@ func setsNode(sets ...*rrset) node {
 
 // lookup finds nodes in one view.
 type lookup struct {
-	*Server
+	*authority
 	view *store.View
 }
 

@@ -30,12 +30,9 @@ type Source interface {
 	Freshness() store.Freshness
 }
 
-// Server answers for one zone. New makes one; its methods may be called from any goroutine.
+// Server answers for its zones. New makes one; its methods may be called from any goroutine.
 type Server struct {
-	source     Source
-	zone       *zone
-	cache      cache
-	types      types
+	zones      authorities
 	chaos      chaos
 	nsid       []byte // nil for none
 	cookies    cookies
@@ -62,7 +59,7 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	z, err := newZone(c)
+	a, err := newAuthority(c)
 	if err != nil {
 		return nil, err
 	}
@@ -71,10 +68,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	return &Server{
-		source:         c.Source,
-		zone:           z,
-		cache:          cache{zone: z, ttl: c.TTL, logger: c.Logger},
-		types:          types{zone: z, ttl: c.TTL},
+		zones:          newAuthorities(a),
 		chaos:          told,
 		nsid:           append([]byte(nil), c.NSID...),
 		cookies:        newCookies(c),

@@ -126,9 +126,3 @@ func (z *zone) nameRecord(name string) (record, error) {
 	}
 	return record{data: wire, ref: noReference}, nil
 }
-
-// contains reports whether the question's name is the zone's or lies below it, and notes in q how many labels below.
-func (z *zone) contains(q *query) bool {
-	q.depth = q.labels - z.labels
-	return q.depth >= 0 && bytes.Equal(q.suffix(z.labels), z.wire)
-}
