@@ -14,16 +14,17 @@ type authority struct {
 	zone   *zone
 	cache  cache
 	types  types
+	below  map[string]bool // names in the zone, in wire form, at or below which another zone of the server begins
 }
 
-// newAuthority returns the authority for the zone of a config that has been completed and checked.
-func newAuthority(c Config) (*authority, error) {
-	z, err := newZone(c)
+// newAuthority returns the authority for one zone of a config that has been completed and checked.
+func newAuthority(c Config, config Zone) (*authority, error) {
+	z, err := newZone(config, c.NegativeTTL)
 	if err != nil {
 		return nil, err
 	}
 	return &authority{
-		source: c.Source,
+		source: config.Source,
 		zone:   z,
 		cache:  cache{zone: z, ttl: c.TTL, logger: c.Logger},
 		types:  types{zone: z, ttl: c.TTL},
@@ -48,7 +49,7 @@ func (a *authority) answer(q *query, r *reply) {
 	case n.broken != "":
 		r.fail(dns.ExtendedErrorCodeOther, n.broken)
 	case set == nil:
-		r.negative(a.zone, n.exists)
+		r.negative(a.zone, n.exists || a.below[string(q.name[:q.nameLen])])
 	default:
 		l.write(r, &n, set)
 	}
@@ -64,34 +65,86 @@ type level struct {
 	zones  map[string]*authority
 }
 
-// newAuthorities returns the zones of a list, no two of which have the same name.
-func newAuthorities(list ...*authority) authorities {
+// newAuthorities returns the zones of a config that has been completed and checked.
+func newAuthorities(c Config) (authorities, error) {
 	var all authorities
-	for _, a := range list {
-		i := slices.IndexFunc(all, func(l level) bool { return l.labels == a.zone.labels })
-		if i < 0 {
-			i = len(all)
-			all = append(all, level{a.zone.labels, make(map[string]*authority)})
+	for _, config := range c.Zones {
+		a, err := newAuthority(c, config)
+		if err != nil {
+			return nil, err
 		}
-		all[i].zones[string(a.zone.wire)] = a
+		all = all.with(a)
 	}
-	slices.SortFunc(all, func(a, b level) int { return b.labels - a.labels })
+	for _, level := range all {
+		for _, a := range level.zones {
+			all.delegate(a.zone)
+		}
+	}
+	return all, nil
+}
+
+func (all authorities) with(a *authority) authorities {
+	i := slices.IndexFunc(all, func(l level) bool { return l.labels <= a.zone.labels })
+	if i < 0 {
+		i = len(all)
+	}
+	if i == len(all) || all[i].labels < a.zone.labels {
+		all = slices.Insert(all, i, level{a.zone.labels, make(map[string]*authority)})
+	}
+	all[i].zones[string(a.zone.wire)] = a
 	return all
+}
+
+// delegate has the zone above z, if there is one, know of the names down to that of z: they exist (RFC 8020 section 2).
+func (all authorities) delegate(z *zone) {
+	var below []string
+	for name := z.wire; len(name) > 1; name = name[1+name[0]:] {
+		if a := all.named(name); a != nil && a.zone != z {
+			a.take(below)
+			return
+		}
+		below = append(below, string(name))
+	}
+}
+
+// take notes names at or below which another zone begins.
+func (a *authority) take(names []string) {
+	if a.below == nil {
+		a.below = make(map[string]bool)
+	}
+	for _, name := range names {
+		a.below[name] = true
+	}
+}
+
+func (all authorities) named(wire []byte) *authority {
+	for _, l := range all {
+		if a := l.zones[string(wire)]; a != nil {
+			return a
+		}
+	}
+	return nil
 }
 
 // of returns the authority for the question's name, that of the zone with the longest name that the question's ends in,
 // and notes in q how many labels are below it. It returns nil if the name is in no zone. It costs one look for each
-// length that a zone's name has.
+// length that a zone's name has. A zone's DS records are those of the zone above it (RFC 4035 section 3.1.4.1).
 func (all authorities) of(q *query) *authority {
+	var cut *authority
 	for i := range all {
 		l := &all[i]
 		if q.labels < l.labels {
 			continue
 		}
-		if a := l.zones[string(q.suffix(l.labels))]; a != nil {
+		a := l.zones[string(q.suffix(l.labels))]
+		switch {
+		case a == nil:
+		case q.qtype == dns.TypeDS && q.labels == l.labels:
+			cut = a
+		default:
 			q.depth = q.labels - l.labels
 			return a
 		}
 	}
-	return nil
+	return cut
 }

@@ -8,18 +8,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dnsreg/dnsreg/internal/dnssd"
 	"github.com/dnsreg/dnsreg/store"
 )
 
 // Config is what a Server needs to know. A zero field takes its default.
 type Config struct {
-	Zone   string   // in presentation form; required
-	Source Source   // required
+	Zones  []Zone   // 1 to MaxZones; those whose names end in another's take their part out of it
 	Listen []string // "127.0.0.1:8053", "[::1]:53" or, for every address, ":53"; UDP and TCP each; port 0 is any free one
 
-	NameServers []NameServer  // default: ns1 in the zone, with the addresses of Listen or else 127.0.0.1
-	Mailbox     string        // of who runs the zone: "a@b.example" or "a.b.example."; default: hostmaster in the zone
 	TTL         time.Duration // the greatest of registered records, 1 s to 24 h; default 5 s
 	NegativeTTL time.Duration // how long caches may hold that something does not exist, 1 s to 24 h; default 5 s
 	MaxUDPSize  int           // octets of a reply over UDP, 512 to 1400; default 1232 (RFC 9715)
@@ -83,7 +79,7 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-// withDefaults returns c with its zero fields filled in, but for those that depend on the zone.
+// withDefaults returns c with its zero fields filled in, but for those of its zones.
 func (c Config) withDefaults() Config {
 	setDefault(&c.TTL, defaultTTL)
 	setDefault(&c.NegativeTTL, defaultTTL)
@@ -108,18 +104,11 @@ func (c Config) withDefaults() Config {
 func (c Config) complete() (Config, []netip.AddrPort, error) {
 	c = c.withDefaults()
 	var p problems
-	p.require(c.Source != nil, "Source", c.Source, "must be set")
 	c.checkNumbers(&p)
 	c.checkIdentity(&p)
 	c.checkRate(&p)
 	listen := c.parseListen(&p)
-	zone, err := dnssd.ParseZone(c.Zone)
-	if err != nil {
-		p.require(false, "Zone", c.Zone, err.Error())
-	}
-	c.Zone = zone
-	c.completeMailbox(&p)
-	c.completeNameServers(&p, listen)
+	c.completeZones(&p, listen)
 	return c, listen, p.err()
 }
 
@@ -179,22 +168,4 @@ func parseListenAddress(s string) (netip.AddrPort, error) {
 	}
 	every, err := netip.ParseAddrPort("0.0.0.0" + s)
 	return netip.AddrPortFrom(netip.Addr{}, every.Port()), err
-}
-
-// completeMailbox brings Mailbox into the form of a name (RFC 1035 section 8).
-func (c *Config) completeMailbox(p *problems) {
-	if c.Mailbox == "" {
-		c.Mailbox = "hostmaster." + c.Zone
-		return
-	}
-	name, err := absolute(c.Mailbox)
-	if local, domain, ok := strings.Cut(c.Mailbox, "@"); ok {
-		name, err = absolute(domain)
-		name = dnssd.Escape(local) + "." + name
-	}
-	if err == nil {
-		name, err = absolute(name)
-	}
-	p.require(err == nil, "Mailbox", c.Mailbox, "must be a mail address or the name that stands for one")
-	c.Mailbox = name
 }

@@ -16,11 +16,11 @@ import (
 
 func TestNewNamesEveryWrongField(t *testing.T) {
 	good := func() dnsserver.Config {
-		return dnsserver.Config{Zone: zone, Source: newSource(), Listen: []string{"127.0.0.1:0"}}
+		return dnsserver.Config{Zones: []dnsserver.Zone{{Name: zone, Source: newSource()}}, Listen: []string{"127.0.0.1:0"}}
 	}
 	server := func(name string, addresses ...string) func(*dnsserver.Config) {
 		return func(c *dnsserver.Config) {
-			c.NameServers = []dnsserver.NameServer{{Name: name, Addresses: addrs(addresses...)}}
+			c.Zones[0].NameServers = []dnsserver.NameServer{{Name: name, Addresses: addrs(addresses...)}}
 		}
 	}
 	for _, tt := range []struct {
@@ -29,9 +29,16 @@ func TestNewNamesEveryWrongField(t *testing.T) {
 		want   []string
 	}{
 		{"nothing wrong", func(*dnsserver.Config) {}, nil},
-		{"zone", func(c *dnsserver.Config) { c.Zone = "a..b" }, []string{"Zone"}},
-		{"zone of multicast DNS", func(c *dnsserver.Config) { c.Zone = "x.local" }, []string{"Zone"}},
-		{"source", func(c *dnsserver.Config) { c.Source = nil }, []string{"Source"}},
+		{"zone", func(c *dnsserver.Config) { c.Zones[0].Name = "a..b" }, []string{"Zones[0].Name"}},
+		{"zone of multicast DNS", func(c *dnsserver.Config) { c.Zones[0].Name = "x.local" }, []string{"Zones[0].Name"}},
+		{"no zone", func(c *dnsserver.Config) { c.Zones = nil }, []string{"Zones"}},
+		{"most zones", serving(manyZones(newSource())...), nil},
+		{"zones", serving(append(manyZones(newSource()), dnsserver.Zone{Name: "one.more", Source: newSource()})...), []string{"Zones"}},
+		{"zone twice", serving(dnsserver.Zone{Name: "SVC.example", Source: newSource()}), []string{"Zones[1].Name"}},
+		{"zone among services", serving(dnsserver.Zone{Name: "x._udp.svc.example", Source: newSource()}), []string{"Zones[1].Name"}},
+		{"zone in place of services", serving(dnsserver.Zone{Name: "_tcp.svc.example", Source: newSource()}), []string{"Zones[1].Name"}},
+		{"second zone", serving(dnsserver.Zone{Mailbox: "a@"}), []string{"Zones[1].Source", "Zones[1].Name", "Zones[1].Mailbox"}},
+		{"source", func(c *dnsserver.Config) { c.Zones[0].Source = nil }, []string{"Zones[0].Source"}},
 		{"nowhere to listen", func(c *dnsserver.Config) { c.Listen = nil }, []string{"Listen"}},
 		{"where to listen", func(c *dnsserver.Config) {
 			c.Listen = []string{"127.0.0.1", ":53", "localhost:53", "[::1]:53", ":70000", "127.0.0.1:0"}
@@ -42,18 +49,18 @@ func TestNewNamesEveryWrongField(t *testing.T) {
 		{"negative TTL", func(c *dnsserver.Config) { c.NegativeTTL = -time.Second }, []string{"NegativeTTL"}},
 		{"UDP size below", func(c *dnsserver.Config) { c.MaxUDPSize = 511 }, []string{"MaxUDPSize"}},
 		{"UDP size above", func(c *dnsserver.Config) { c.MaxUDPSize = 1401 }, []string{"MaxUDPSize"}},
-		{"mailbox", func(c *dnsserver.Config) { c.Mailbox = "a@" }, []string{"Mailbox"}},
-		{"name server", server("ns_1.svc.example", "192.0.2.1"), []string{"NameServers[0].Name"}},
-		{"name server malformed", server("a..b", "192.0.2.1"), []string{"NameServers[0].Name"}},
-		{"name server at the root", server(".", "192.0.2.1"), []string{"NameServers[0].Name"}},
-		{"name server at the apex", server(zone, "192.0.2.1"), []string{"NameServers[0].Name"}},
-		{"name server too deep", server("a.b.svc.example", "192.0.2.1"), []string{"NameServers[0].Name"}},
-		{"name server without address", server("ns1.svc.example"), []string{"NameServers[0].Addresses"}},
-		{"name server elsewhere with address", server("ns.other.test", "192.0.2.1"), []string{"NameServers[0].Addresses"}},
-		{"name server with an address for all", server("ns1.svc.example", "0.0.0.0"), []string{"NameServers[0].Addresses"}},
+		{"mailbox", func(c *dnsserver.Config) { c.Zones[0].Mailbox = "a@" }, []string{"Zones[0].Mailbox"}},
+		{"name server", server("ns_1.svc.example", "192.0.2.1"), []string{"Zones[0].NameServers[0].Name"}},
+		{"name server malformed", server("a..b", "192.0.2.1"), []string{"Zones[0].NameServers[0].Name"}},
+		{"name server at the root", server(".", "192.0.2.1"), []string{"Zones[0].NameServers[0].Name"}},
+		{"name server at the apex", server(zone, "192.0.2.1"), []string{"Zones[0].NameServers[0].Name"}},
+		{"name server too deep", server("a.b.svc.example", "192.0.2.1"), []string{"Zones[0].NameServers[0].Name"}},
+		{"name server without address", server("ns1.svc.example"), []string{"Zones[0].NameServers[0].Addresses"}},
+		{"name server elsewhere with address", server("ns.other.test", "192.0.2.1"), []string{"Zones[0].NameServers[0].Addresses"}},
+		{"name server with an address for all", server("ns1.svc.example", "0.0.0.0"), []string{"Zones[0].NameServers[0].Addresses"}},
 		{"name server twice", func(c *dnsserver.Config) {
-			c.NameServers = []dnsserver.NameServer{{Name: "ns.other.test"}, {Name: "NS.other.test."}}
-		}, []string{"NameServers[1].Name"}},
+			c.Zones[0].NameServers = []dnsserver.NameServer{{Name: "ns.other.test"}, {Name: "NS.other.test."}}
+		}, []string{"Zones[0].NameServers[1].Name"}},
 		{"limits", func(c *dnsserver.Config) {
 			c.UDPReaders, c.MaxTCPConns, c.MaxTCPConnsPerAddr = -1, -1, 7
 			c.IdleTimeout, c.MessageTimeout, c.StopTimeout = -1, -1, -1
@@ -67,9 +74,10 @@ func TestNewNamesEveryWrongField(t *testing.T) {
 		{"slip", func(c *dnsserver.Config) { c.RateSlip = 101 }, []string{"RateSlip"}},
 		{"no rate", func(c *dnsserver.Config) { c.RateLimit, c.RateSlip = -1, -1 }, nil},
 		{"several at once", func(c *dnsserver.Config) {
-			c.Zone, c.Source, c.TTL, c.Mailbox = "", nil, -1, "a..b"
-			c.NameServers = []dnsserver.NameServer{{Name: "_"}}
-		}, []string{"Source", "TTL", "Zone", "Mailbox", "NameServers[0].Name"}},
+			z := &c.Zones[0]
+			z.Name, z.Source, c.TTL, z.Mailbox = "", nil, -1, "a..b"
+			c.Zones[0].NameServers = []dnsserver.NameServer{{Name: "_"}}
+		}, []string{"TTL", "Zones[0].Source", "Zones[0].Name", "Zones[0].Mailbox", "Zones[0].NameServers[0].Name"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := good()
@@ -124,7 +132,7 @@ func TestMailbox(t *testing.T) {
 		`x\.svc.example.`:      `x\.svc.example.`, // not in the zone, although its text ends like it
 		"odd.svc@example":      `odd\.svc.example.`,
 	} {
-		s := newServer(t, newSource(), func(c *dnsserver.Config) { c.Mailbox = in })
+		s := newServer(t, newSource(), func(c *dnsserver.Config) { c.Zones[0].Mailbox = in })
 		r := ask(t, s, zone, dns.TypeSOA)
 		if got := r.Answer[0].(*dns.SOA).Mbox; got != want {
 			t.Errorf("%q: %s, want %s", in, got, want)
@@ -134,7 +142,7 @@ func TestMailbox(t *testing.T) {
 
 func TestNewDoesNotKeepTheConfig(t *testing.T) {
 	servers := []dnsserver.NameServer{{Name: "ns1.svc.example", Addresses: addrs("192.0.2.1")}}
-	s := newServer(t, newSource(), func(c *dnsserver.Config) { c.NameServers = servers })
+	s := newServer(t, newSource(), func(c *dnsserver.Config) { c.Zones[0].NameServers = servers })
 	servers[0].Addresses[0] = netip.MustParseAddr("192.0.2.99")
 	if servers[0].Name != "ns1.svc.example" {
 		t.Errorf("name changed to %s", servers[0].Name)

@@ -116,7 +116,7 @@ func many(tb testing.TB, service store.Service, n int) *store.Snapshot {
 
 func newServer(tb testing.TB, src dnsserver.Source, change ...func(*dnsserver.Config)) *dnsserver.Server {
 	tb.Helper()
-	config := dnsserver.Config{Zone: zone, Source: src, Listen: []string{"127.0.0.1:0"}}
+	config := dnsserver.Config{Zones: []dnsserver.Zone{{Name: zone, Source: src}}, Listen: []string{"127.0.0.1:0"}}
 	for _, f := range change {
 		f(&config)
 	}

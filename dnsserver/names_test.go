@@ -15,11 +15,11 @@ import (
 
 func TestB3ApexAndNameServers(t *testing.T) {
 	s := newServer(t, newSource(web(t)), func(c *dnsserver.Config) {
-		c.NameServers = []dnsserver.NameServer{
+		c.Zones[0].NameServers = []dnsserver.NameServer{
 			{Name: "NS1.svc.example", Addresses: addrs("192.0.2.1", "2001:db8::53")},
 			{Name: "ns.other.test."},
 		}
-		c.Mailbox = "dns.admin@example.net"
+		c.Zones[0].Mailbox = "dns.admin@example.net"
 	})
 	for _, tt := range []struct {
 		name, qname        string

@@ -10,23 +10,23 @@ import (
 	"github.com/dnsreg/dnsreg/internal/dnssd"
 )
 
-// NameServer is one name server of the zone.
+// NameServer is one name server of a zone.
 type NameServer struct {
 	Name      string       // in presentation form; in the zone it is one label below it, such as "ns1.svc.internal."
 	Addresses []netip.Addr // of a name in the zone, at least one; none for a name outside of it
 }
 
-func (c *Config) completeNameServers(p *problems, listen []netip.AddrPort) {
-	if len(c.NameServers) == 0 {
-		c.NameServers = []NameServer{{Name: "ns1." + c.Zone, Addresses: specific(listen)}}
+func (z *Zone) completeNameServers(p *problems, prefix string, listen []netip.AddrPort) {
+	if len(z.NameServers) == 0 {
+		z.NameServers = []NameServer{{Name: "ns1." + z.Name, Addresses: specific(listen)}}
 		return
 	}
-	c.NameServers = slices.Clone(c.NameServers)
+	z.NameServers = slices.Clone(z.NameServers)
 	seen := make(map[string]bool)
-	for i := range c.NameServers {
-		server := &c.NameServers[i]
-		field := fmt.Sprintf("NameServers[%d]", i)
-		server.check(p, field, c.Zone)
+	for i := range z.NameServers {
+		server := &z.NameServers[i]
+		field := fmt.Sprintf("%sNameServers[%d]", prefix, i)
+		server.check(p, field, z.Name)
 		p.require(!seen[server.Name], field+".Name", server.Name, "must not be named twice")
 		seen[server.Name] = true
 	}

@@ -1,4 +1,4 @@
-// Package dnsserver answers DNS queries about the services of one zone, authoritatively and from memory, over UDP and
+// Package dnsserver answers DNS queries about the services of its zones, authoritatively and from memory, over UDP and
 // TCP.
 //
 // A [Server] pulls: for every query it takes the current [store.View] from its [Source], and so a change is answered as
@@ -24,7 +24,7 @@ import (
 
 // Source is where answers come from. Both methods are called for every query, from many goroutines, and must not wait.
 type Source interface {
-	// View returns the zone's current contents, never nil.
+	// View returns a zone's current contents, never nil.
 	View() *store.View
 	// Freshness says how far the view can be trusted.
 	Freshness() store.Freshness
@@ -59,7 +59,7 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := newAuthority(c)
+	zones, err := newAuthorities(c)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	return &Server{
-		zones:          newAuthorities(a),
+		zones:          zones,
 		chaos:          told,
 		nsid:           append([]byte(nil), c.NSID...),
 		cookies:        newCookies(c),

@@ -43,8 +43,8 @@ func TestB18TooLargeForTCP(t *testing.T) {
 func TestB18NegativeAnswerThatDoesNotFit(t *testing.T) {
 	long := strings.Repeat(strings.Repeat("m", 60)+".", 4)
 	s := newServer(t, newSource(), func(c *dnsserver.Config) {
-		c.Mailbox = long
-		c.NameServers = []dnsserver.NameServer{{Name: long}}
+		c.Zones[0].Mailbox = long
+		c.Zones[0].NameServers = []dnsserver.NameServer{{Name: long}}
 	})
 	name := strings.Repeat("q.", 120) + zone
 	if r := exchange(t, s, question(name, dns.TypeA), dnsserver.UDP); !r.Truncated || rcode(r) != "NXDOMAIN" || len(r.Ns) > 0 {

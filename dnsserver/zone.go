@@ -39,19 +39,19 @@ type zone struct {
 	hosts       map[string]*host // name servers in the zone, by their one label
 }
 
-// newZone builds the zone of a config that has been completed and checked.
-func newZone(c Config) (*zone, error) {
-	wire, err := wireName(c.Zone)
+// newZone builds a zone whose config has been completed and checked.
+func newZone(c Zone, negativeTTL time.Duration) (*zone, error) {
+	wire, err := wireName(c.Name)
 	if err != nil {
 		return nil, err
 	}
-	z := &zone{name: c.Zone, wire: wire, labels: strings.Count(c.Zone, "."), hosts: make(map[string]*host)}
+	z := &zone{name: c.Name, wire: wire, labels: strings.Count(c.Name, "."), hosts: make(map[string]*host)}
 	z.browse = newRRset(dns.TypePTR, staticTTL)
 	z.browse.add(record{tail: uint8(len(wire)), ref: noReference}, staticTTL)
 	if err := z.addNameServers(c.NameServers); err != nil {
 		return nil, err
 	}
-	return z, z.addSOA(c)
+	return z, z.addSOA(c, negativeTTL)
 }
 
 func (z *zone) addNameServers(servers []NameServer) error {
@@ -89,7 +89,7 @@ func newHost(addresses []netip.Addr) host {
 	return f.host()
 }
 
-func (z *zone) addSOA(c Config) error {
+func (z *zone) addSOA(c Zone, negativeTTL time.Duration) error {
 	primary, err := z.nameRecord(c.NameServers[0].Name)
 	if err != nil {
 		return err
@@ -99,12 +99,12 @@ func (z *zone) addSOA(c Config) error {
 		return err
 	}
 	var timers []byte
-	for _, d := range []time.Duration{refresh, retry, expire, c.NegativeTTL} {
+	for _, d := range []time.Duration{refresh, retry, expire, negativeTTL} {
 		timers = binary.BigEndian.AppendUint32(timers, seconds(d))
 	}
 	data := &soa{primary: primary, mailbox: mailbox, timers: timers}
 	z.soa = newSOA(data, seconds(staticTTL))
-	z.negative = newSOA(data, seconds(min(staticTTL, c.NegativeTTL)))
+	z.negative = newSOA(data, seconds(min(staticTTL, negativeTTL)))
 	return nil
 }
 

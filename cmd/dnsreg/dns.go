@@ -35,11 +35,13 @@ func (d *daemon) newDNS(cfg configs.Config) (*dnsserver.Server, error) {
 		return nil, err
 	}
 	return dnsserver.New(dnsserver.Config{
-		Zone:        d.zone,
-		Source:      d.store,
+		Zones: []dnsserver.Zone{{
+			Name:        d.zone,
+			Source:      d.store,
+			NameServers: d.nameServers(cfg.Zone.NameServers),
+			Mailbox:     cfg.Zone.Mailbox,
+		}},
 		Listen:      cfg.DNS.Listen,
-		NameServers: d.nameServers(cfg.Zone.NameServers),
-		Mailbox:     cfg.Zone.Mailbox,
 		TTL:         cfg.DNS.TTL,
 		NegativeTTL: cfg.DNS.NegativeTTL,
 

@@ -42,7 +42,7 @@ func newServer(t testing.TB, name string, r registry) *server {
 func newZoneServer(t testing.TB, name, zone string, r registry) *server {
 	t.Helper()
 	dns, err := dnsserver.New(dnsserver.Config{
-		Zone: zone, Source: r, Listen: []string{"127.0.0.1:0"}, // never listened on: Answer needs no socket
+		Zones: []dnsserver.Zone{{Name: zone, Source: r}}, Listen: []string{"127.0.0.1:0"}, // never listened on: Answer needs no socket
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -51,7 +51,7 @@ func exampleRegistry(instances ...store.Instance) (addr string, stop func()) {
 			panic(err)
 		}
 	}
-	server, err := dnsserver.New(dnsserver.Config{Zone: "svc.internal.", Source: s, Listen: []string{"127.0.0.1:0"}})
+	server, err := dnsserver.New(dnsserver.Config{Zones: []dnsserver.Zone{{Name: "svc.internal.", Source: s}}, Listen: []string{"127.0.0.1:0"}})
 	if err != nil {
 		panic(err)
 	}

@@ -44,7 +44,7 @@ func newRegistry(tb testing.TB) *registry {
 func (r *registry) serve() {
 	r.Helper()
 	server, err := dnsserver.New(dnsserver.Config{
-		Zone: "svc.internal.", Source: r.store, Listen: []string{r.addr.String()}, TTL: ttl, NegativeTTL: ttl,
+		Zones: []dnsserver.Zone{{Name: "svc.internal.", Source: r.store}}, Listen: []string{r.addr.String()}, TTL: ttl, NegativeTTL: ttl,
 	})
 	if err != nil {
 		r.Fatal(err)

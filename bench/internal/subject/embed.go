@@ -30,7 +30,7 @@ func NewEmbedded(listen string, z zone.Zone) (*Embedded, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := dnsserver.New(dnsserver.Config{Zone: zone.Name, Source: s, Listen: []string{listen}})
+	server, err := dnsserver.New(dnsserver.Config{Zones: []dnsserver.Zone{{Name: zone.Name, Source: s}}, Listen: []string{listen}})
 	if err != nil {
 		return nil, err
 	}

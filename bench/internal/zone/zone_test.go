@@ -54,7 +54,7 @@ func server(tb testing.TB, z zone.Zone) *dnsserver.Server {
 			}
 		}
 	}
-	server, err := dnsserver.New(dnsserver.Config{Zone: zone.Name, Source: s, Listen: []string{"127.0.0.1:0"}})
+	server, err := dnsserver.New(dnsserver.Config{Zones: []dnsserver.Zone{{Name: zone.Name, Source: s}}, Listen: []string{"127.0.0.1:0"}})
 	if err != nil {
 		tb.Fatal(err)
 	}

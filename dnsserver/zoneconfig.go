@@ -1,0 +1,74 @@
+package dnsserver
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/dnsreg/dnsreg/internal/dnssd"
+)
+
+// MaxZones is how many zones one server answers for at most.
+const MaxZones = 64
+
+// Zone is what a Server needs to know of one zone. A zero field takes its default.
+type Zone struct {
+	Name        string       // in presentation form; required
+	Source      Source       // required
+	NameServers []NameServer // default: ns1 in the zone, with the addresses of Config.Listen or else 127.0.0.1
+	Mailbox     string       // of who runs the zone: "a@b.example" or "a.b.example."; default: hostmaster in the zone
+}
+
+func (c *Config) completeZones(p *problems, listen []netip.AddrPort) {
+	p.require(len(c.Zones) > 0 && len(c.Zones) <= MaxZones, "Zones", len(c.Zones), fmt.Sprintf("must be 1 to %d", MaxZones))
+	c.Zones = slices.Clone(c.Zones)
+	for i := range c.Zones {
+		z := &c.Zones[i]
+		z.complete(p, fmt.Sprintf("Zones[%d].", i), listen)
+		for _, other := range c.Zones[:i] {
+			p.require(other.Name != z.Name || z.Name == "", fmt.Sprintf("Zones[%d].Name", i), z.Name, "must not be named twice")
+		}
+	}
+	for i, z := range c.Zones {
+		p.require(!z.inServices(c.Zones), fmt.Sprintf("Zones[%d].Name", i), z.Name, "must not take the services out of another zone")
+	}
+}
+
+// inServices reports whether the zone lies where another one has its services.
+func (z Zone) inServices(zones []Zone) bool {
+	return slices.ContainsFunc(zones, func(other Zone) bool {
+		above := strings.TrimSuffix(z.Name, "."+other.Name)
+		return above != z.Name && other.Name != "" && (dnssd.InZone("_tcp", above) || dnssd.InZone("_udp", above))
+	})
+}
+
+// complete fills in defaults and brings names into canonical form. Fields in the wrong are named with prefix.
+func (z *Zone) complete(p *problems, prefix string, listen []netip.AddrPort) {
+	p.require(z.Source != nil, prefix+"Source", z.Source, "must be set")
+	name, err := dnssd.ParseZone(z.Name)
+	if err != nil {
+		p.require(false, prefix+"Name", z.Name, err.Error())
+	}
+	z.Name = name
+	z.completeMailbox(p, prefix)
+	z.completeNameServers(p, prefix, listen)
+}
+
+// completeMailbox brings Mailbox into the form of a name (RFC 1035 section 8).
+func (z *Zone) completeMailbox(p *problems, prefix string) {
+	if z.Mailbox == "" {
+		z.Mailbox = "hostmaster." + z.Name
+		return
+	}
+	name, err := absolute(z.Mailbox)
+	if local, domain, ok := strings.Cut(z.Mailbox, "@"); ok {
+		name, err = absolute(domain)
+		name = dnssd.Escape(local) + "." + name
+	}
+	if err == nil {
+		name, err = absolute(name)
+	}
+	p.require(err == nil, prefix+"Mailbox", z.Mailbox, "must be a mail address or the name that stands for one")
+	z.Mailbox = name
+}
