@@ -17,15 +17,20 @@ var conformanceLines = []struct {
 	lines int
 }{{"B", 24}, {"S", 25}, {"E", 21}, {"T", 15}, {"X", 12}}
 
-// conformance returns what holds each line of docs/conformance.md, and the lines in order.
-func conformance(tb testing.TB) (held map[string]string, order []string) {
+func conformanceText(tb testing.TB) string {
 	tb.Helper()
 	text, err := os.ReadFile("../docs/conformance.md")
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return string(text)
+}
+
+// conformance returns what holds each line of docs/conformance.md, and the lines in order.
+func conformance(tb testing.TB) (held map[string]string, order []string) {
+	tb.Helper()
 	held = make(map[string]string)
-	for _, row := range regexp.MustCompile(`(?m)^\| ([A-Z][0-9]+) \|.*\|(.*)\|$`).FindAllStringSubmatch(string(text), -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| ([A-Z][0-9]+) \|.*\|(.*)\|$`).FindAllStringSubmatch(conformanceText(tb), -1) {
 		held[row[1]] = strings.TrimSpace(row[2])
 		order = append(order, row[1])
 	}
@@ -83,6 +88,20 @@ func TestConformanceTestsExist(t *testing.T) {
 				t.Errorf("%s: there is no %s", line, name)
 			}
 		}
+	}
+}
+
+// TestConformanceClientsAreTested checks the names that have a path wherever they stand, as in the list of clients.
+func TestConformanceClientsAreTested(t *testing.T) {
+	tests := testsOf(t, "..")
+	names := regexp.MustCompile(`[a-z0-9/]+/Test\w+`).FindAllString(conformanceText(t), -1)
+	for _, name := range names {
+		if !tests[name] {
+			t.Errorf("there is no %s", name)
+		}
+	}
+	if len(names) < 20 {
+		t.Errorf("%d names", len(names))
 	}
 }
 

@@ -139,7 +139,7 @@ func questions() []query {
 }
 
 func dig(t testing.TB, s *server, name, qtype string) []string {
-	return plain(qtype, output(t, "dig", "@127.0.0.1", "-p", s.port(), "+short", "+norec", name, qtype))
+	return plain(qtype, output(t, "dig", "@127.0.0.1", "-p", s.port(), "+short", name, qtype))
 }
 
 func digTCP(t testing.TB, s *server, name, qtype string) []string {
