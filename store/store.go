@@ -37,6 +37,17 @@ func (s Service) Sibling() Service {
 	return Service("_" + name + "." + proto)
 }
 
+const protoTCP = "_tcp"
+
+// name returns the service's name, "web" of "_web._tcp", without a look at what a canonical form ensures. What is too
+// short to be one is its own name.
+func (s Service) name() string {
+	if len(s) < len("_._tcp") {
+		return string(s)
+	}
+	return string(s[1 : len(s)-len("._tcp")])
+}
+
 // Revision numbers the contents of a zone. It rises with every change of content, never with a renewal, and is the same
 // wherever the content is the same.
 type Revision uint64

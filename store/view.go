@@ -10,11 +10,11 @@ import (
 )
 
 // A view is a tree of fixed depth two, so that a change copies two arrays and one bucket however many services there
-// are: 64 × 64 buckets hold about 25 services each at 100,000.
-const fanout = 64
+// are: 128 × 128 buckets hold about 6 services each at 100,000.
+const fanout = 128
 
 type (
-	bucket []*Snapshot // in the order of their services
+	bucket []*Snapshot // in the order of their services, by which two of one name are side by side
 	branch [fanout]bucket
 )
 
@@ -42,14 +42,31 @@ func (v *View) Answered(proto string) int { return v.answered[proto] }
 
 // Service returns the snapshot of one service, nil where it has no live instance.
 func (v *View) Service(service Service) *Snapshot {
-	h := hash(service)
-	b := v.branches[high(h)]
-	if b == nil {
-		return nil
-	}
-	bucket := b[low(h)]
+	bucket := v.bucket(hash(service.name()))
 	if i, ok := bucket.search(service); ok {
 		return bucket[i]
+	}
+	return nil
+}
+
+// Named returns the snapshots of the two services of one name, "web" without an underscore and in small letters; nil
+// where a service has no live instance. It costs one look, and allocates nothing.
+func (v *View) Named(name []byte) (tcp, udp *Snapshot) {
+	for _, s := range v.bucket(hash(name)) {
+		switch {
+		case s.Service.name() != string(name):
+		case s.Service[len(s.Service)-len(protoTCP):] == protoTCP:
+			tcp = s
+		default:
+			udp = s
+		}
+	}
+	return tcp, udp
+}
+
+func (v *View) bucket(h uint32) bucket {
+	if b := v.branches[high(h)]; b != nil {
+		return b[low(h)]
 	}
 	return nil
 }
@@ -91,7 +108,7 @@ func (v *View) With(revision Revision, changed ...*Snapshot) *View {
 // replace puts s in place of its service's snapshot, copying the branch and bucket that v still shares with its
 // predecessor.
 func (v *View) replace(s *Snapshot) {
-	h := hash(s.Service)
+	h := hash(s.Service.name())
 	var b branch
 	if old := v.branches[high(h)]; old != nil {
 		b = *old
@@ -124,11 +141,12 @@ func (b bucket) search(service Service) (int, bool) {
 	return sort.Find(len(b), func(i int) int { return cmp.Compare(service, b[i].Service) })
 }
 
-// hash is FNV-1a: a registrar who makes services collide slows its own registrations down, and nothing else.
-func hash(service Service) uint32 {
+// hash is FNV-1a of a service's name, so that both services of a name are in one bucket: a registrar who makes names
+// collide slows its own registrations down, and nothing else.
+func hash[T string | []byte](name T) uint32 {
 	h := uint32(2166136261)
-	for i := range len(service) {
-		h = (h ^ uint32(service[i])) * 16777619
+	for i := range len(name) {
+		h = (h ^ uint32(name[i])) * 16777619
 	}
 	return h
 }
