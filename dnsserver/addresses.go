@@ -13,10 +13,16 @@ import (
 // addresses is the address records below one bare name, "web.Z", which the _tcp and the _udp service of that name share.
 // It is immutable.
 type addresses struct {
-	sibling *store.Snapshot  // the other service it was made of, nil for none
-	all     host             // of the name itself
-	hosts   map[string]*host // by host label
-	byRef   []*host          // in the order of service.hosts
+	all   host             // of the name itself
+	hosts map[string]*host // by host label
+}
+
+// of returns the addresses of a host that a record of s refers to, nil for none.
+func (a *addresses) of(s *service, ref int32) *host {
+	if ref < 0 {
+		return nil
+	}
+	return a.hosts[s.hosts[ref]]
 }
 
 // addressCompiler builds addresses.
@@ -40,22 +46,19 @@ func (s *addressSet) add(address netip.Addr, ttl time.Duration) {
 	s.seen.add(s.of(address), addressRecord(address), ttl)
 }
 
-// compileAddresses returns the addresses of the name that s and the service of the snapshot sibling share.
-func compileAddresses(s *service, sibling *store.Snapshot, ttl time.Duration) *addresses {
+// compileAddresses returns the addresses of the name that two services share; either may be nil.
+func compileAddresses(first, second *store.Snapshot, ttl time.Duration) *addresses {
 	c := addressCompiler{ttl: ttl, hosts: make(map[string]*addressSet)}
 	c.all = c.newSet()
-	for _, snapshot := range []*store.Snapshot{s.snapshot, sibling} {
+	for _, snapshot := range []*store.Snapshot{first, second} {
 		for live := range snapshot.Up() {
 			c.add(live)
 		}
 	}
-	result := &addresses{sibling: sibling, all: c.all.host(), hosts: make(map[string]*host, len(c.hosts))}
+	result := &addresses{all: c.all.host(), hosts: make(map[string]*host, len(c.hosts))}
 	for name, set := range c.hosts {
 		h := set.host()
 		result.hosts[name] = &h
-	}
-	for _, name := range s.hosts {
-		result.byRef = append(result.byRef, result.hosts[name])
 	}
 	return result
 }

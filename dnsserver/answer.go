@@ -131,36 +131,3 @@ func (r *reply) fail(code uint16, text string) {
 	r.rcode = dns.RcodeServerFailure
 	r.extended(code, text)
 }
-
-// negative says that a name, or the type at the name, does not exist (RFC 2308 section 2).
-func (r *reply) negative(z *zone, exists bool) {
-	if !exists {
-		r.rcode = dns.RcodeNameError
-	}
-	r.aa = true
-	if r.put(authoritySection, r.suffix(len(z.wire)), z.negative) == 0 {
-		r.truncate()
-	}
-}
-
-// write writes a set and as much of the additional section as fits behind it.
-func (l *lookup) write(r *reply, n *node, set *rrset) {
-	r.aa = true
-	first := r.put(answerSection, headerLen, set)
-	if first == 0 {
-		r.overflow()
-		return
-	}
-	l.additional(r, n, set, first)
-}
-
-// overflow leaves a set that does not fit to TCP. One that is too large even there is an error, since a part of a set
-// would pass for the whole (RFC 2181 section 5.1).
-func (r *reply) overflow() {
-	if r.transport == UDP {
-		r.truncate()
-		return
-	}
-	r.aa = false
-	r.fail(dns.ExtendedErrorCodeOther, "the answer does not fit in 64 KiB")
-}

@@ -1,7 +1,10 @@
 package dnsserver
 
 import (
+	"log/slog"
 	"slices"
+	"sync/atomic"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -12,7 +15,10 @@ import (
 type authority struct {
 	source Source
 	zone   *zone
-	cache  cache
+	ttl    time.Duration // the greatest that a registered record may have
+	logger *slog.Logger
+	index  *index
+	last   atomic.Pointer[cut]
 	types  types
 	below  map[string]bool // names in the zone, in wire form, at or below which another zone of the server begins
 }
@@ -26,7 +32,9 @@ func newAuthority(c Config, config Zone) (*authority, error) {
 	return &authority{
 		source: config.Source,
 		zone:   z,
-		cache:  cache{zone: z, ttl: c.TTL, logger: c.Logger},
+		ttl:    c.TTL,
+		logger: c.Logger,
+		index:  newIndex(),
 		types:  types{zone: z, ttl: c.TTL},
 	}, nil
 }
@@ -43,15 +51,38 @@ func (a *authority) answer(q *query, r *reply) {
 		return
 	}
 	r.serial = view.Revision().Serial()
-	l := lookup{authority: a, view: view}
+	l := lookup{authority: a, cut: a.cut(view)}
 	n := l.find(q)
-	switch set := n.pick(q.qtype); {
-	case n.broken != "":
-		r.fail(dns.ExtendedErrorCodeOther, n.broken)
-	case set == nil:
+	switch f := l.pick(&n, q); {
+	case n.broken:
+		r.fail(dns.ExtendedErrorCodeOther, "a name of the service cannot be encoded")
+	case f == nil:
 		r.negative(a.zone, n.exists || a.below[string(q.name[:q.nameLen])])
 	default:
-		l.write(r, &n, set)
+		r.answer(f)
+	}
+}
+
+// cut is a view with a number of its own, by which what was seen to belong to it can be told without holding on to it.
+type cut struct {
+	view   *store.View
+	number uint64 // from 1; a view that another has taken turns with may get several
+}
+
+// cut returns the number of a view, a new one unless it is that of the last query.
+func (a *authority) cut(view *store.View) *cut {
+	for {
+		last := a.last.Load()
+		if last != nil && last.view == view {
+			return last
+		}
+		next := &cut{view: view, number: 1}
+		if last != nil {
+			next.number += last.number
+		}
+		if a.last.CompareAndSwap(last, next) {
+			return next
+		}
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 )
 
 // chaos is the names of class CHAOS by which a server tells about itself (RFC 4892), by their wire form. It is immutable.
-type chaos map[string]*rrset
+type chaos map[string]*form
 
 // newChaos returns what a config that has been checked lets be told. What is empty is not told.
 func newChaos(c Config) (chaos, error) {
@@ -24,7 +24,7 @@ func newChaos(c Config) (chaos, error) {
 		if err != nil {
 			return nil, err
 		}
-		told[string(wire)] = chaosText(text)
+		told[string(wire)] = newForm(chaosText(text), len(wire))
 	}
 	return told, nil
 }
@@ -42,13 +42,10 @@ func (c chaos) answer(q *query, r *reply) bool {
 	if q.qclass != dns.ClassCHAOS || q.qtype != dns.TypeTXT && q.qtype != dns.TypeANY {
 		return false
 	}
-	set := c[string(q.name[:q.nameLen])]
-	if set == nil {
+	f := c[string(q.name[:q.nameLen])]
+	if f == nil {
 		return false
 	}
-	r.aa = true
-	if r.put(answerSection, headerLen, set) == 0 {
-		r.overflow()
-	}
+	r.answer(f)
 	return true
 }

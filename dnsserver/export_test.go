@@ -22,7 +22,7 @@ func (s *Server) CachedServices() int {
 	n := 0
 	for _, level := range s.zones {
 		for _, a := range level.zones {
-			n += int(a.cache.size.Load())
+			n += a.index.used
 		}
 	}
 	return n

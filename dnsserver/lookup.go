@@ -4,21 +4,23 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dnsreg/dnsreg/internal/dnssd"
-	"github.com/dnsreg/dnsreg/store"
 )
 
 // node is what stands at one name.
 type node struct {
-	exists  bool
-	broken  string // why it cannot be answered
-	sets    [3]*rrset
-	size    int      // how many of sets there are
-	service *service // whose sets they are
+	exists bool
+	broken bool  // it cannot be answered
+	form   *form // the answer, where its sets are not kept; else of sets
+	sets   [3]*rrset
+	size   int // how many of sets there are
+
+	pair    *pair    // that sets belong to, nil for none
+	service *service // the same, of instances and subtypes
 }
 
-// pick returns the set to answer a question of a type with, nil if there is none. For ANY that is the smallest one
+// set returns the set to answer a question of a type with, nil if there is none. For ANY that is the smallest one
 // (RFC 8482 section 4.1).
-func (n *node) pick(qtype uint16) *rrset {
+func (n *node) set(qtype uint16) *rrset {
 	var smallest *rrset
 	for _, set := range n.sets[:n.size] {
 		switch {
@@ -47,7 +49,31 @@ func setsNode(sets ...*rrset) node {
 // lookup finds nodes in one view.
 type lookup struct {
 	*authority
-	view *store.View
+	*cut
+}
+
+// pick returns the answer to a type at a node, which is that of the question's name; nil if there is none. A set is
+// packed when it is first asked for.
+func (l *lookup) pick(n *node, q *query) *form {
+	if n.form != nil {
+		return n.form
+	}
+	set := n.set(q.qtype)
+	if set == nil {
+		return nil
+	}
+	if f := set.form.Load(); f != nil {
+		return f
+	}
+	f := newForm(set, q.nameLen)
+	switch {
+	case n.service != nil:
+		f.addOf(set, n.service, l.hostsBelow(n.pair))
+	case set.typ == dns.TypeNS:
+		f.addNameServers(set, l.zone.nameServers)
+	}
+	set.form.Store(f)
+	return f
 }
 
 // find returns the node of the question's name. The names are those of RFC 6763 sections 4, 7 and 9, the host names
@@ -84,7 +110,7 @@ func (l *lookup) discovery(q *query) node {
 	case 3:
 		switch string(q.below(3)) {
 		case "b", "db", "lb":
-			return setsNode(l.zone.browse)
+			return setsNode(l.zone.browse[string(q.below(3))])
 		case dnssd.TypesLabel:
 			return setsNode(l.types.in(l.view))
 		}
@@ -94,25 +120,31 @@ func (l *lookup) discovery(q *query) node {
 
 // underService answers a service's name and those below it.
 func (l *lookup) underService(q *query) node {
-	s := l.service(q.below(2), q.below(1))
-	switch {
-	case s == nil:
+	label := q.below(2)
+	if label[0] != '_' {
 		return node{}
-	case s.err != nil:
-		return node{broken: "a name of the service cannot be encoded"}
 	}
-	var n node
+	proto := protoTCP
+	if string(q.below(1)) == "_udp" {
+		proto = protoUDP
+	}
+	f := l.pair(label[1:])
 	switch {
+	case f == nil || !f.services[proto].answered:
+		return node{}
+	case f.services[proto].broken:
+		return node{broken: true}
 	case q.depth == 2:
-		n = setsNode(s.srv, s.ptr, s.txt)
-	case string(q.below(3)) == dnssd.SubtypeLabel:
-		n = subtype(q, s)
-	case q.depth == 3:
-		if in := s.find(q.below(3)); in != nil {
-			n = setsNode(in.srv, in.txt)
-		}
+		return node{exists: true, form: l.form(f, proto, q.qtype)}
 	}
-	n.service = s
+	s := l.setsBelow(f, proto)
+	var n node
+	if string(q.below(3)) == dnssd.SubtypeLabel {
+		n = subtype(q, s)
+	} else if in := s.find(q.below(3)); in != nil && q.depth == 3 {
+		n = setsNode(in.srv, in.txt)
+	}
+	n.pair, n.service = f, s
 	return n
 }
 
@@ -135,38 +167,22 @@ func (l *lookup) address(q *query) node {
 	if server := l.zone.hosts[string(q.below(1))]; server != nil && q.depth == 1 {
 		return setsNode(server.a, server.aaaa)
 	}
-	s := l.bareService(q.below(1))
-	switch {
-	case s == nil:
+	f := l.pair(q.below(1))
+	if f == nil {
 		return node{}
-	case s.err != nil:
-		return node{broken: "a name of the service cannot be encoded"}
 	}
-	all := l.cache.addresses(l.view, s)
-	if q.depth == 1 {
-		return setsNode(all.all.a, all.all.aaaa)
+	first, ok := f.bare()
+	switch {
+	case !ok:
+		return node{}
+	case f.services[first].broken:
+		return node{broken: true}
+	case q.depth == 1:
+		all := l.bareForms(f)
+		return node{exists: *all != bareForms{}, form: all.pick(q.qtype)}
 	}
-	if h := all.hosts[string(q.below(2))]; h != nil {
+	if h := l.hostsBelow(f).hosts[string(q.below(2))]; h != nil {
 		return setsNode(h.a, h.aaaa)
 	}
 	return node{}
-}
-
-// bareService returns one of the services that share a bare name, nil if neither is answered.
-func (l *lookup) bareService(label []byte) *service {
-	var buf [1 + dnssd.MaxLabel]byte
-	name := append(append(buf[:0], '_'), label...)
-	for _, proto := range [...]string{"_tcp", "_udp"} {
-		if s := l.service(name, []byte(proto)); s != nil {
-			return s
-		}
-	}
-	return nil
-}
-
-// service returns the service of a name label and a protocol label, nil if it is not answered.
-func (l *lookup) service(name, proto []byte) *service {
-	var buf [2*dnssd.MaxLabel + 1]byte
-	full := append(append(append(buf[:0], name...), '.'), proto...)
-	return l.cache.service(l.view, store.Service(full))
 }

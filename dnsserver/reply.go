@@ -17,6 +17,7 @@ type reply struct {
 	max       int // octets that the reply may take
 	limit     int // the same, with the OPT record and what is asked of it set aside
 	turn      int // by how much sets are rotated
+	srv       int // where the SRV record is that was added last
 	serial    uint32
 	options   options
 
@@ -60,54 +61,99 @@ func (s *Server) begin(q *query, buf []byte) reply {
 	return r
 }
 
-// put writes a whole set into a section, its owner name as a pointer to offset owner of the reply. It returns the offset
-// of the first record's data. If the set does not fit or its owner is out of a pointer's reach, it writes nothing and
-// returns 0.
-func (r *reply) put(section, owner int, set *rrset) int {
-	if len(r.buf)-r.base+set.size > r.limit || owner > maxPointer {
-		return 0
-	}
-	first := len(r.buf) - r.base + recordSize
-	if set.soa != nil {
-		r.putSOA(owner, set)
-		r.counts[section]++
-		return first
-	}
-	for i := range set.records {
-		rec := set.turned(i, r.turn)
-		r.putHeader(owner, set, rec.len())
-		r.putData(rec)
-	}
-	r.counts[section] += uint16(len(set.records))
-	return first
-}
+// len returns the octets of the reply so far.
+func (r *reply) len() int { return len(r.buf) - r.base }
 
-func (r *reply) putHeader(owner int, set *rrset, length int) {
-	r.buf = append(r.buf,
-		0xc0|byte(owner>>8), byte(owner),
-		byte(set.typ>>8), byte(set.typ),
-		0, set.class,
-		byte(set.ttl>>24), byte(set.ttl>>16), byte(set.ttl>>8), byte(set.ttl),
-		byte(length>>8), byte(length))
-}
-
-func (r *reply) putData(rec *record) {
-	r.buf = append(r.buf, rec.data...)
-	if rec.tail > 0 {
-		r.buf = binary.BigEndian.AppendUint16(r.buf, 0xc000|uint16(r.suffix(int(rec.tail))))
+// answer copies a form into the reply, its records turned, and as much of the additional section as fits behind them.
+func (r *reply) answer(f *form) {
+	r.aa = true
+	if r.len()+f.size > r.limit {
+		r.overflow()
+		return
+	}
+	n := len(f.records) - 1
+	turn := r.turn % n
+	start := f.records[turn].at
+	r.buf = append(append(r.buf, f.wire[start:f.size]...), f.wire[:start]...)
+	r.counts[answerSection] = uint16(n)
+	if f.serial > 0 {
+		binary.BigEndian.PutUint32(r.buf[r.body+f.serial:], r.serial)
+	}
+	first := f.records[turn].extra
+	for i := range f.extras[first:] {
+		if !r.add(f, &f.extras[int(first)+i], turn) {
+			return
+		}
+	}
+	for i := range f.extras[:first] {
+		if !r.add(f, &f.extras[i], turn) {
+			return
+		}
 	}
 }
 
-func (r *reply) putSOA(owner int, set *rrset) {
-	r.putHeader(owner, set, set.size-recordSize)
-	r.putData(&set.soa.primary)
-	r.putData(&set.soa.mailbox)
-	r.buf = binary.BigEndian.AppendUint32(r.buf, r.serial)
-	r.buf = append(r.buf, set.soa.timers...)
+// overflow leaves a set that does not fit to TCP. One that is too large even there is an error, since a part of a set
+// would pass for the whole (RFC 2181 section 5.1).
+func (r *reply) overflow() {
+	if r.transport == UDP {
+		r.truncate()
+		return
+	}
+	r.aa = false
+	r.fail(dns.ExtendedErrorCodeOther, "the answer does not fit in 64 KiB")
 }
 
-// suffix returns the offset of the last n octets of the question's name.
-func (r *reply) suffix(n int) int { return headerLen + r.nameLen - n }
+// add copies a set into the additional section, its owner a pointer to where the reply names it, and reports whether
+// there may be room for more. The answer's records are turned by turn.
+func (r *reply) add(f *form, e *extra, turn int) bool {
+	before, off := int(e.record)-turn, int(f.records[e.record].at)-int(f.records[turn].at)
+	if before < 0 {
+		before, off = before+len(f.records)-1, off+f.size
+	}
+	if before >= int(e.gap) {
+		return true
+	}
+	owner := r.body - r.base + off + int(e.owner)
+	if e.inSRV {
+		owner = r.srv + int(e.owner)
+	}
+	if r.len()+int(e.size) > r.limit || owner > maxPointer {
+		return false
+	}
+	if e.srv {
+		r.srv = r.len()
+	}
+	start := len(r.buf)
+	length := int(e.size) / int(e.count)
+	wire, split := f.wire[e.start:e.start+e.size], r.turn%int(e.count)*length
+	r.buf = append(append(r.buf, wire[split:]...), wire[:split]...)
+	for at := start; at < len(r.buf); at += length {
+		binary.BigEndian.PutUint16(r.buf[at:], uint16(0xc000|owner))
+	}
+	r.counts[additionalSection] += e.count
+	return true
+}
+
+// negative says that a name, or the type at the name, does not exist (RFC 2308 section 2).
+func (r *reply) negative(z *zone, exists bool) {
+	if !exists {
+		r.rcode = dns.RcodeNameError
+	}
+	r.aa = true
+	f := z.negative
+	if r.len()+f.size > r.limit {
+		r.truncate()
+		return
+	}
+	start := len(r.buf)
+	r.buf = append(r.buf, f.wire...)
+	soa, below := r.buf[start:], uint16(r.nameLen-len(z.wire))
+	for _, at := range f.pointers {
+		binary.BigEndian.PutUint16(soa[at:], binary.BigEndian.Uint16(soa[at:])+below)
+	}
+	binary.BigEndian.PutUint32(soa[f.serial:], r.serial)
+	r.counts[authoritySection] = 1
+}
 
 // truncate gives up what was written behind the question and tells the client to ask over TCP (RFC 2181 section 9).
 func (r *reply) truncate() {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -11,8 +12,8 @@ import (
 	"github.com/dnsreg/dnsreg/internal/dnssd"
 )
 
-// rrset is the records of one name and type in the form in which they are copied into replies. It is immutable once
-// built. Its owner name is not part of it: in a reply that is always a pointer.
+// rrset is the records of one name and type. It is immutable once built. Its owner name is not part of it: in a reply that
+// is always a pointer.
 type rrset struct {
 	typ     uint16
 	class   byte
@@ -20,6 +21,8 @@ type rrset struct {
 	size    int    // octets of all records in a reply
 	records []record
 	soa     *soa // in place of records
+
+	form atomic.Pointer[form] // at the one name that the set has, once that was asked for it
 }
 
 // record is the data of one record in wire form.
@@ -77,9 +80,6 @@ func (d distinctRecords) add(set *rrset, r record, ttl time.Duration) {
 	d[key] = true
 	set.add(r, ttl)
 }
-
-// turned returns the record that comes i-th when the set is rotated by turn.
-func (s *rrset) turned(i, turn int) *record { return &s.records[(i+turn)%len(s.records)] }
 
 // orNil returns s, nil if it is empty: an empty set does not exist.
 func (s *rrset) orNil() *rrset {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"sort"
-	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -13,11 +12,9 @@ import (
 	"github.com/dnsreg/dnsreg/store"
 )
 
-// service is the record sets of one service, made of the instances of one snapshot that are answered. But for the cache
-// of its addresses it is immutable.
+// service is the record sets of one service, made of the instances of one snapshot that are answered. It is immutable.
 type service struct {
 	snapshot  *store.Snapshot
-	sibling   store.Service
 	wire      []byte // its name
 	srv       *rrset // its references count hosts
 	ptr       *rrset // its references count instances, as those of subtypes do
@@ -26,8 +23,6 @@ type service struct {
 	subtypes  map[string]*rrset
 	hosts     []string // in the zone, as the instances name them
 	err       error    // a name of it cannot be encoded: it cannot be answered
-
-	addresses atomic.Pointer[addresses] // of its name, as last computed
 }
 
 // instance is the record sets of one instance; it has one SRV record and one TXT record.
@@ -53,7 +48,6 @@ func compile(z *zone, snapshot *store.Snapshot, ttl time.Duration) *service {
 	c := compiler{
 		service: &service{
 			snapshot: snapshot,
-			sibling:  snapshot.Service.Sibling(),
 			srv:      newRRset(dns.TypeSRV, ttl),
 			ptr:      newRRset(dns.TypePTR, ttl),
 			txt:      newRRset(dns.TypeTXT, ttl),
@@ -127,6 +121,11 @@ func (c *compiler) hostRef(name string) int32 {
 		c.hosts = append(c.hosts, name)
 	}
 	return ref
+}
+
+// checkNames returns an error if a name of a service that is answered cannot be encoded.
+func checkNames(z *zone, snapshot *store.Snapshot) error {
+	return compile(z, snapshot, 0).err
 }
 
 // find returns the instance whose id, in small ASCII letters, is key, or nil.

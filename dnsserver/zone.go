@@ -30,10 +30,10 @@ type zone struct {
 	name     string // canonical, in presentation form
 	wire     []byte
 	labels   int
-	soa      *rrset // as an answer
-	negative *rrset // the SOA in the authority section of a negative answer (RFC 2308 section 3)
-	ns       *rrset // its references count nameServers
-	browse   *rrset // PTR to the zone itself (RFC 6763 section 11)
+	soa      *rrset            // as an answer
+	negative *form             // the SOA in the authority section of a negative answer (RFC 2308 section 3)
+	ns       *rrset            // its references count nameServers
+	browse   map[string]*rrset // by label: PTR to the zone itself (RFC 6763 section 11)
 
 	nameServers []host           // in the order of the NS records; outside the zone: without addresses
 	hosts       map[string]*host // name servers in the zone, by their one label
@@ -45,9 +45,12 @@ func newZone(c Zone, negativeTTL time.Duration) (*zone, error) {
 	if err != nil {
 		return nil, err
 	}
-	z := &zone{name: c.Name, wire: wire, labels: strings.Count(c.Name, "."), hosts: make(map[string]*host)}
-	z.browse = newRRset(dns.TypePTR, staticTTL)
-	z.browse.add(record{tail: uint8(len(wire)), ref: noReference}, staticTTL)
+	z := &zone{name: c.Name, wire: wire, labels: strings.Count(c.Name, "."), hosts: make(map[string]*host), browse: make(map[string]*rrset)}
+	for _, label := range []string{"b", "db", "lb"} {
+		set := newRRset(dns.TypePTR, staticTTL)
+		set.add(record{tail: uint8(len(wire)), ref: noReference}, staticTTL)
+		z.browse[label] = set
+	}
 	if err := z.addNameServers(c.NameServers); err != nil {
 		return nil, err
 	}
@@ -104,7 +107,7 @@ func (z *zone) addSOA(c Zone, negativeTTL time.Duration) error {
 	}
 	data := &soa{primary: primary, mailbox: mailbox, timers: timers}
 	z.soa = newSOA(data, seconds(staticTTL))
-	z.negative = newSOA(data, seconds(min(staticTTL, negativeTTL)))
+	z.negative = newForm(newSOA(data, seconds(min(staticTTL, negativeTTL))), len(z.wire))
 	return nil
 }
 
