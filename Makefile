@@ -9,7 +9,7 @@ TOOL     := go tool -modfile=$(CURDIR)/tools/go.mod
 NESTED   := bench resolverclient/grpc resolverclient/bench
 FUZZTIME ?= 1m
 
-.PHONY: help build run deps check test fuzz soak bench bench-dns bench-client clean
+.PHONY: help build run deps check test fuzz soak bench bench-dns bench-store bench-client clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -44,6 +44,9 @@ bench: ## run the benchmarks of every package
 
 bench-dns: build ## measure the DNS server beside Knot and NSD, into docs/performance.md
 	cd bench && go run . -dnsreg ../bin/dnsreg -docs ../docs
+
+bench-store: ## measure the stores at 100,000 and 1,000,000 instances, into docs/performance.md
+	go test -count=1 -timeout 2h -v ./internal/storebench -instances 100000,1000000 -docs $(CURDIR)/docs/performance.md
 
 bench-client: ## measure Pick of every strategy beside gRPC's and go-kit's
 	cd resolverclient/bench && go test -run '^$$' -bench . -benchmem .
