@@ -59,8 +59,8 @@ func (s *Store) judge(view *store.View, n name, next func(*store.Live) store.Liv
 	if err := store.CheckSize(zone, changed, sibling); err != nil {
 		return 0, err
 	}
-	if sizeOf(changed)+sizeOf(sibling) < freeSize {
-		return 0, nil
+	if free := freeSize - sizeOf(changed) - sizeOf(sibling); free > 0 {
+		return store.Revision(free), nil
 	}
 	for _, slack := range []int{slackMost, slackSome} {
 		more := &store.Snapshot{Service: n.service, Instances: slices.Concat(changed.Instances, s.widest[:2*slack])}

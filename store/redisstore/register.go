@@ -33,7 +33,7 @@ func (s *Store) Register(ctx context.Context, service store.Service, instance st
 		begin = time.Now()
 		return s.write(ctx, what, s.scripts.register,
 			[]string{s.keys.meta, s.keys.log, s.keys.rec(service), s.keys.lease(n), s.keys.tomb(n), s.keys.rec(service.Sibling())},
-			string(service), n.key, record, millis(in.TTL), leaseText(in.TTL, etag), uint64(judged), string(service.Sibling()), freeSize)
+			freeSize, string(service), n.key, record, millis(in.TTL), leaseText(in.TTL, etag), uint64(judged), string(service.Sibling()))
 	})
 	if err != nil {
 		return store.Registration{}, err

@@ -18,6 +18,7 @@ var sources embed.FS
 type script struct {
 	name, source, sha string
 	readOnly          bool
+	many              bool // takes several calls at once: those that are alike in sharedKeys and sharedArgs
 }
 
 // scripts are all scripts, loaded by New.
@@ -45,6 +46,7 @@ func loadScripts() (*scripts, error) {
 			readOnly: strings.HasPrefix(string(source), "#!lua flags=no-writes"),
 		}
 	}
+	s.register.many = true
 	return s, nil
 }
 

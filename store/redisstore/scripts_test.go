@@ -52,10 +52,15 @@ func (l *lab) rev() int {
 	return n
 }
 
-func (l *lab) register(in store.Instance) string {
-	return l.run("register",
-		[]string{l.Meta(), l.ChangeLog(), l.Rec(web), l.Lease(web, in.ID), l.Tomb(web, in.ID), l.Rec(web.Sibling())},
-		"e", 1, string(web), in.Key(), in.Canonical(), in.TTL.Milliseconds(), redisstore.LeaseText(in.TTL, in.ETag()), 1, string(web.Sibling()), 39)
+// register registers instances of one service in one call.
+func (l *lab) register(all ...store.Instance) string {
+	keys, args := []string{l.Meta(), l.ChangeLog()}, []any{"e", 1, 39}
+	for _, in := range all {
+		keys = append(keys, l.Rec(web), l.Lease(web, in.ID), l.Tomb(web, in.ID), l.Rec(web.Sibling()))
+		args = append(args, string(web), in.Key(), in.Canonical(), in.TTL.Milliseconds(), redisstore.LeaseText(in.TTL, in.ETag()),
+			1, string(web.Sibling()))
+	}
+	return l.run("register", keys, args...)
 }
 
 func (l *lab) deregister(id string) string {
@@ -148,10 +153,61 @@ func TestScriptRegister(t *testing.T) {
 	for i := range 38 {
 		l.register(instance(fmt.Sprintf("fill%d", i)))
 	}
-	if got := l.register(instance("more")); !strings.HasPrefix(got, "[CHANGED") {
-		t.Fatalf("the 40th, judged at revision 1: %s", got)
-	}
+	l.expect(l.register(instance("more")), fmt.Sprintf("[OK %d -1]", l.rev())) // the 40th, judged at revision 1
 	l.expect(l.register(instance("a", port(81))), fmt.Sprintf("[OK %d 1]", l.rev()))
+}
+
+// TestScriptRegisterMany: one call for many instances has what as many calls would have, with one bell, and what is wrong
+// with one instance's keys is told of that one alone.
+func TestScriptRegisterMany(t *testing.T) {
+	l := newLab(t)
+	rev, bells := l.rev(), l.bells()
+	l.register(instance("old"))
+	l.server.Do("HSET", l.Lease(web, "odd"), "a", "hash")
+	got := l.register(instance("a"), instance("old"), instance("odd"), instance("A", port(81)), instance("b"))
+	l.expect(got, fmt.Sprintf("[OK %d 0 %d 1 WRONGTYPE Operation against a key holding the wrong kind of value 0 %d 1 %d 0]",
+		rev+2, rev+2, rev+3, rev+4))
+	l.expect(fmt.Sprint(l.server.Do("ZSCORE", l.ChangeLog(), string(web))), fmt.Sprint(rev+4))
+	l.expect(fmt.Sprint(l.rev()), fmt.Sprint(rev+4))
+	l.expect(fmt.Sprintf("%v of %v", l.server.Do("HEXISTS", l.Rec(web), "odd"), l.server.Do("HLEN", l.Rec(web))), "0 of 3")
+	if n := bells(); n != 2 {
+		t.Errorf("%d bells, want one for each call", n)
+	}
+}
+
+// TestScriptRegisterFillsService: instances that come in one call count for those behind them.
+func TestScriptRegisterFillsService(t *testing.T) {
+	l := newLab(t)
+	all := make([]store.Instance, 41)
+	for i := range all {
+		all[i] = instance(fmt.Sprintf("i%d", i))
+	}
+	rev := l.rev()
+	got := strings.Fields(l.register(all...))
+	l.expect(strings.Join(got[len(got)-6:], " "), fmt.Sprintf("%d 0 %d -1 %d -1]", rev+39, rev+39, rev+39))
+}
+
+// bells begins to count what the bell hears, and returns a function that counts up to now.
+func (l *lab) bells() func() int {
+	l.Helper()
+	l.server.Set("notify-keyspace-events", "Kzx")
+	sub := l.server.Client().Subscribe(l.Context(), "__keyspace@0__:"+l.ChangeLog(), "done")
+	l.Cleanup(func() { _ = sub.Close() })
+	if _, err := sub.Receive(l.Context()); err != nil {
+		l.Fatal(err)
+	}
+	return func() int {
+		l.server.Do("PUBLISH", "done", "")
+		for n := 0; ; n++ {
+			message, err := sub.ReceiveMessage(l.Context())
+			if err != nil {
+				l.Fatal(err)
+			}
+			if message.Channel == "done" {
+				return n
+			}
+		}
+	}
 }
 
 func TestScriptRenew(t *testing.T) {

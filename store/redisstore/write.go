@@ -53,39 +53,38 @@ const (
 	writeLimit = 5000             // pending, with which Redis is busy for 100 ms
 )
 
-// writing is one change on its way.
+// writing is one change on its way. The arguments begin with the epoch and the revision that was seen.
 type writing struct {
 	*outcome
 	script *script
 	keys   []string
 	args   []any
-	cmd    *redis.Cmd
 	reply  []any // once it is settled
 }
 
 // sendWrites runs scripts in one round trip, and those that Redis does not know in a second.
 func (s *Store) sendWrites(ctx context.Context, batch []*writing) error {
+	runs := gather(batch)
 	err := s.round(ctx, func(pipe redis.Pipeliner) {
-		for _, w := range batch {
-			w.cmd = pipe.EvalSha(ctx, w.script.sha, w.keys, w.args...)
+		for _, r := range runs {
+			r.cmd = pipe.EvalSha(ctx, r.script.sha, r.keys, r.args...)
 		}
 	})
 	if err != nil {
 		return err
 	}
 	err = s.round(ctx, func(pipe redis.Pipeliner) {
-		for _, w := range batch {
-			if redis.HasErrorPrefix(w.cmd.Err(), "NOSCRIPT") {
-				w.cmd = pipe.Eval(ctx, w.script.source, w.keys, w.args...)
+		for _, r := range runs {
+			if redis.HasErrorPrefix(r.cmd.Err(), "NOSCRIPT") {
+				r.cmd = pipe.Eval(ctx, r.script.source, r.keys, r.args...)
 			}
 		}
 	})
 	if err != nil {
 		return err
 	}
-	for _, w := range batch {
-		w.reply, err = w.cmd.Slice()
-		w.settle(err)
+	for _, r := range runs {
+		r.settle()
 	}
 	return nil
 }
