@@ -31,16 +31,9 @@ func (c *Config) completeZones(p *problems, listen []netip.AddrPort) {
 		}
 	}
 	for i, z := range c.Zones {
-		p.require(!z.inServices(c.Zones), fmt.Sprintf("Zones[%d].Name", i), z.Name, "must not take the services out of another zone")
+		among := func(other Zone) bool { return other.Name != "" && dnssd.InServices(other.Name, z.Name) }
+		p.require(!slices.ContainsFunc(c.Zones, among), fmt.Sprintf("Zones[%d].Name", i), z.Name, "must not take the services out of another zone")
 	}
-}
-
-// inServices reports whether the zone lies where another one has its services.
-func (z Zone) inServices(zones []Zone) bool {
-	return slices.ContainsFunc(zones, func(other Zone) bool {
-		above := strings.TrimSuffix(z.Name, "."+other.Name)
-		return above != z.Name && other.Name != "" && (dnssd.InZone("_tcp", above) || dnssd.InZone("_udp", above))
-	})
 }
 
 // complete fills in defaults and brings names into canonical form. Fields in the wrong are named with prefix.

@@ -47,3 +47,9 @@ func InZone(zone, name string) bool {
 	name, zone = Fold(name), Fold(zone)
 	return name == zone || strings.HasSuffix(name, "."+zone)
 }
+
+// InServices reports whether inner lies where the zone outer has its services, below _tcp or _udp. Both are canonical.
+func InServices(outer, inner string) bool {
+	above, below := strings.CutSuffix(inner, "."+outer)
+	return below && (InZone("_tcp", above) || InZone("_udp", above))
+}

@@ -49,3 +49,23 @@ func TestInZone(t *testing.T) {
 		}
 	}
 }
+
+func TestInServices(t *testing.T) {
+	for _, tt := range []struct {
+		outer, inner string
+		want         bool
+	}{
+		{"svc.internal.", "_tcp.svc.internal.", true},
+		{"svc.internal.", "a._udp.svc.internal.", true},
+		{"svc.internal.", "_web._tcp.svc.internal.", true},
+		{"svc.internal.", "tcp.svc.internal.", false},
+		{"svc.internal.", "x_tcp.svc.internal.", false},
+		{"svc.internal.", "_tcp.a.svc.internal.", false},
+		{"svc.internal.", "_tcp.xsvc.internal.", false},
+		{"svc.internal.", "svc.internal.", false},
+	} {
+		if got := dnssd.InServices(tt.outer, tt.inner); got != tt.want {
+			t.Errorf("%s in %s: %v", tt.inner, tt.outer, got)
+		}
+	}
+}
