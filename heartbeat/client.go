@@ -10,12 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dnsreg/dnsreg/internal/dnssd"
 	"github.com/dnsreg/dnsreg/store"
 )
 
 // Config says where a [Client] finds its server.
 type Config struct {
 	Server     string       // "http://127.0.0.1:8054", a path in front of the API's included where a proxy needs one
+	Zone       string       // that the calls are about; empty: the server's default zone
 	Token      string       // bearer token; empty for none
 	HTTPClient *http.Client // nil: one with a timeout of 10 s. Redirects are never followed
 }
@@ -27,13 +29,15 @@ type Config struct {
 // ended first, the error is the context's.
 type Client struct {
 	base  string
+	root  string // of the paths of the zone
 	token string
 	http  *http.Client
 }
 
 // NewClient returns a client, or an error that names every field of cfg that is wrong.
 func NewClient(cfg Config) (*Client, error) {
-	errs := []error{checkServer(cfg.Server)}
+	root, err := rootOf(cfg.Zone)
+	errs := []error{checkServer(cfg.Server), err}
 	if strings.ContainsFunc(cfg.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		errs = append(errs, errors.New("token: must be printable ASCII without spaces"))
 	}
@@ -45,7 +49,19 @@ func NewClient(cfg Config) (*Client, error) {
 		client = *cfg.HTTPClient
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Client{base: strings.TrimRight(cfg.Server, "/"), token: cfg.Token, http: &client}, nil
+	return &Client{base: strings.TrimRight(cfg.Server, "/"), root: root, token: cfg.Token, http: &client}, nil
+}
+
+// rootOf returns what the paths of a zone begin with.
+func rootOf(zone string) (string, error) {
+	if zone == "" {
+		return "/v1", nil
+	}
+	canonical, err := dnssd.ParseZone(zone)
+	if err != nil {
+		return "", fmt.Errorf("zone %q: %w", zone, err)
+	}
+	return "/v1/zones/" + strings.TrimSuffix(canonical, "."), nil
 }
 
 func checkServer(server string) error {
@@ -102,7 +118,7 @@ func (c *Client) HeartbeatAll(ctx context.Context, renewals []store.Renewal) ([]
 		return nil, fmt.Errorf("encode batch: %w", err)
 	}
 	var reply Batch
-	if _, err := c.call(ctx, request{method: http.MethodPost, path: "/v1/heartbeats", body: body}, &reply); err != nil {
+	if _, err := c.call(ctx, request{method: http.MethodPost, path: c.root + "/heartbeats", body: body}, &reply); err != nil {
 		return nil, err
 	}
 	if len(reply.Instances) != len(renewals) {
@@ -160,14 +176,14 @@ func (c *Client) setOverlay(ctx context.Context, service store.Service, id strin
 // Services returns the services that have a live instance.
 func (c *Client) Services(ctx context.Context) (Services, error) {
 	var r Services
-	_, err := c.call(ctx, request{method: http.MethodGet, path: "/v1/services"}, &r)
+	_, err := c.call(ctx, request{method: http.MethodGet, path: c.root + "/services"}, &r)
 	return r, err
 }
 
 // Service returns one service with its live instances. It fails with [store.ErrUnknown] when there is none.
 func (c *Client) Service(ctx context.Context, service store.Service) (Service, error) {
 	var r Service
-	_, err := c.call(ctx, request{method: http.MethodGet, path: servicePath(service)}, &r)
+	_, err := c.call(ctx, request{method: http.MethodGet, path: c.servicePath(service)}, &r)
 	return r, err
 }
 
@@ -178,14 +194,16 @@ func (c *Client) Instance(ctx context.Context, service store.Service, id string)
 	return r, err
 }
 
-func servicePath(service store.Service) string { return "/v1/services/" + segment(string(service)) }
+func (c *Client) servicePath(service store.Service) string {
+	return c.root + "/services/" + segment(string(service))
+}
 
 // callOn makes a call on an instance, to which the request's path is added. Without an id there is no such path.
 func (c *Client) callOn(ctx context.Context, service store.Service, id string, req request, reply any) (int, error) {
 	if err := checkID(id); err != nil {
 		return 0, err
 	}
-	req.path = servicePath(service) + "/instances/" + segment(id) + req.path
+	req.path = c.servicePath(service) + "/instances/" + segment(id) + req.path
 	return c.call(ctx, req, reply)
 }
 

@@ -109,6 +109,30 @@ func TestClientCalls(t *testing.T) {
 	}
 }
 
+// TestClientOfAZone holds that every call of a client of a zone is made below that zone's path.
+func TestClientOfAZone(t *testing.T) {
+	for _, tt := range calls {
+		t.Run(tt.name, func(t *testing.T) {
+			got := make(chan string, 1)
+			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				got <- r.Method + " " + r.RequestURI
+			}))
+			t.Cleanup(server.Close)
+			c, err := heartbeat.NewClient(heartbeat.Config{Server: server.URL, Zone: "Lab.internal."})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := tt.do(t.Context(), c); err == nil {
+				t.Error("took an empty reply for one of dnsreg")
+			}
+			fields := strings.Fields(strings.Replace(tt.want, " /v1/", " /v1/zones/lab.internal/", 1))
+			if diff := cmp.Diff(fields[0]+" "+fields[1], <-got); diff != "" {
+				t.Errorf("request (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // TestClientErrors holds that every call maps every error reply.
 func TestClientErrors(t *testing.T) {
 	tests := []struct {
@@ -391,8 +415,8 @@ func TestClientBatchResults(t *testing.T) {
 
 func TestNewClientNamesEveryField(t *testing.T) {
 	for _, server := range []string{"", "127.0.0.1:8054", "localhost", "ftp://a", "http://", "http://a/?q", "http://a/#f", "://"} {
-		_, err := heartbeat.NewClient(heartbeat.Config{Server: server, Token: "two words"})
-		wantText(t, err, "server \""+server+"\": must be a URL", "token: must be")
+		_, err := heartbeat.NewClient(heartbeat.Config{Server: server, Token: "two words", Zone: "a..b"})
+		wantText(t, err, `zone "a..b": must be`, "server \""+server+"\": must be a URL", "token: must be")
 		if strings.Contains(err.Error(), "two words") {
 			t.Errorf("error %q shows the token", err)
 		}

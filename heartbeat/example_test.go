@@ -20,7 +20,7 @@ func registryServer() (url string, client *http.Client, stop func()) {
 	if err != nil {
 		return "", nil, func() {}
 	}
-	e, err := endpoint.New(endpoint.Config{Store: s, Rules: rules, AnswerTTL: 5 * time.Second})
+	e, err := endpoint.New(endpoint.Config{Zones: []endpoint.Zone{{Store: s, Rules: rules}}, AnswerTTL: 5 * time.Second})
 	if err != nil {
 		return "", nil, func() {}
 	}

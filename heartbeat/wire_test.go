@@ -115,7 +115,7 @@ func (r *registry) restart(t testing.TB) {
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
-	server, err := endpoint.New(endpoint.Config{Store: s, Rules: rules, AnswerTTL: 5 * time.Second})
+	server, err := endpoint.New(endpoint.Config{Zones: []endpoint.Zone{{Store: s, Rules: rules}}, AnswerTTL: 5 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

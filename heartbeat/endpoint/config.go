@@ -6,8 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-
-	"github.com/dnsreg/dnsreg/internal/dnssd"
 )
 
 // check returns an error that names every field that is wrong.
@@ -18,9 +16,7 @@ func (c *Config) check() error {
 			errs = append(errs, fmt.Errorf("%s %q: %s", field, fmt.Sprint(value), rule))
 		}
 	}
-	require(c.Store != nil, "store", "", "must be set")
-	zone, err := dnssd.ParseZone(c.Rules.Zone)
-	require(err == nil && zone == c.Rules.Zone, "zone.name", c.Rules.Zone, "must be a zone in canonical form")
+	c.checkZones(require)
 	require(c.AnswerTTL > 0, "dns.ttl", c.AnswerTTL, "must be more than 0")
 	require(c.Capacity >= 0, "capacity", c.Capacity, "must not be negative")
 	require(c.Timeout >= 0, "timeout", c.Timeout, "must not be negative")

@@ -27,7 +27,7 @@ func wantText(t testing.TB, err error, parts ...string) {
 
 func TestNewNamesEveryField(t *testing.T) {
 	_, err := endpoint.New(endpoint.Config{
-		Rules:          store.Rules{Zone: "Svc.Internal"},
+		Zones:          []endpoint.Zone{{Rules: store.Rules{Zone: "Svc.Internal"}}},
 		Timeout:        -1,
 		Drain:          -time.Second,
 		TrustedProxies: []netip.Prefix{{}},
@@ -35,8 +35,8 @@ func TestNewNamesEveryField(t *testing.T) {
 		AuthMode:       "basic",
 	})
 	wantText(t, err,
-		`store "": must be set`,
-		`zone.name "Svc.Internal": must be a zone in canonical form`,
+		`zones[0].store "": must be set`,
+		`zones[0].name "Svc.Internal": must be a zone in canonical form`,
 		`dns.ttl "0s": must be more than 0`,
 		`timeout "-1ns": must not be negative`,
 		`drain "-1s": must not be negative`,
@@ -142,12 +142,12 @@ func TestReady(t *testing.T) {
 func TestReadyTellsOfTheStore(t *testing.T) {
 	live := newStore(t, memstore.Config{})
 	cfg := config(live)
-	cfg.State = func() map[string]string { return map[string]string{"reaper": "off", "bell": "down"} }
+	cfg.Zones[0].State = func() map[string]string { return map[string]string{"reaper": "off", "bell": "down"} }
 	want := `{"status":"ready","store":{"bell":"down","reaper":"off"}}` + "\n"
 	if got := newAPI(t, cfg).call(t, "GET", "/readyz", ""); got.status != 200 || got.body != want {
 		t.Errorf("ready: status %d: %s, want %s", got.status, got.body, want)
 	}
-	cfg.Store = staleStore{live, store.Lost}
+	cfg.Zones[0].Store = staleStore{live, store.Lost}
 	got := newAPI(t, cfg).call(t, "GET", "/readyz", "")
 	if detail := got.problem(t).Detail; got.status != 503 || !strings.HasSuffix(detail, "lost, bell down, reaper off") {
 		t.Errorf("lost: status %d: %s", got.status, got.body)

@@ -1,5 +1,5 @@
 // Package endpoint is the server's side of registration over HTTP: the calls of the JSON form in package heartbeat,
-// made on a store, with the health and metrics paths beside them.
+// made on the store of a zone, with the health and metrics paths beside them.
 //
 // Every error reply is a problem of RFC 9457, from one table in problem.go. With tokens configured every path but
 // /livez and /readyz needs one, /metrics and reading included. Where nothing but a loopback address keeps others out,
@@ -57,12 +57,11 @@ const (
 
 // Config configures a [Server].
 type Config struct {
-	Store Store
-	Rules store.Rules // the store's own: its Zone is in the DNS names of replies
+	Zones []Zone // at least one; the first is that of the paths which name none
 
 	// AnswerTTL is the greatest TTL of a DNS answer about an instance: a cache holds a removed one for so long.
 	AnswerTTL time.Duration
-	// Shared says that other servers read the same store, so that a loopback address means something else to them.
+	// Shared says that other servers read the same stores, so that a loopback address means something else to them.
 	Shared bool
 
 	Listen         []string       // host:port each, port 0 for any; may be empty where only Handler is used
@@ -70,9 +69,6 @@ type Config struct {
 	Tokens         []Token        // see ParseTokens
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; Forwarded (RFC 7239) is not read
 
-	// State is what /readyz says of the store's parts, such as {"bell": "up"}; nil: nothing. Must be safe for concurrent
-	// use and not wait.
-	State func() map[string]string
 	// Capacity is how many renewals a second this server is good for: from half of that on, heartbeats are asked to come
 	// less often. 0: 10,000 for each processor.
 	Capacity float64
@@ -88,6 +84,7 @@ type Config struct {
 type Server struct {
 	cfg       Config
 	log       *slog.Logger
+	zones     []*zone
 	tokens    []Token // none: no authentication
 	handler   http.Handler
 	counters  *counters
@@ -104,6 +101,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg = cfg.withDefaults()
 	s := &Server{cfg: cfg, log: cfg.Logger, counters: newCounters(), pacer: newPacer(cfg.Capacity)}
+	for _, z := range cfg.Zones {
+		s.zones = append(s.zones, &zone{s, z})
+	}
 	if cfg.AuthMode != AuthNone {
 		s.tokens = cfg.Tokens
 	}

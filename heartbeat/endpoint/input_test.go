@@ -162,7 +162,7 @@ func TestDerivedNames(t *testing.T) {
 	}
 	start(t, s.Run)
 	cfg := config(s)
-	cfg.Rules = long
+	cfg.Zones[0].Rules = long
 	a := newAPI(t, cfg)
 	// <id>._<service>._tcp.<zone>: 1 + id + 2 + service + 5 + 157.
 	for size, want := range map[int]int{63: 201, 64: 422} {

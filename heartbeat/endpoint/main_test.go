@@ -56,7 +56,7 @@ func start(t testing.TB, run func(context.Context) error) (stop func() error) {
 
 // config returns a configuration that New accepts, whose calls a slow machine does not cut off.
 func config(s endpoint.Store) endpoint.Config {
-	return endpoint.Config{Store: s, Rules: rules(), AnswerTTL: 5 * time.Second, Timeout: time.Minute}
+	return endpoint.Config{Zones: []endpoint.Zone{{Store: s, Rules: rules()}}, AnswerTTL: 5 * time.Second, Timeout: time.Minute}
 }
 
 func newServer(t testing.TB, cfg endpoint.Config) *endpoint.Server {

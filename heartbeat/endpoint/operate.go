@@ -18,7 +18,7 @@ func (s *Server) safeAt() time.Time {
 }
 
 // patch answers PATCH: what an operator sets.
-func (s *Server) patch(w http.ResponseWriter, r *http.Request, service store.Service, id string) error {
+func (z *zone) patch(w http.ResponseWriter, r *http.Request, service store.Service, id string) error {
 	body, err := readBody(r, heartbeat.MaxBody)
 	if err != nil {
 		return err
@@ -27,15 +27,15 @@ func (s *Server) patch(w http.ResponseWriter, r *http.Request, service store.Ser
 	if err != nil {
 		return err
 	}
-	revision, err := s.cfg.Store.SetOverlay(r.Context(), service, id, overlay)
+	revision, err := z.Store.SetOverlay(r.Context(), service, id, overlay)
 	if err != nil {
 		return fmt.Errorf("%s %q: %w", service, id, err)
 	}
-	live := s.cfg.Store.View().Service(service).Find(id)
+	live := z.Store.View().Service(service).Find(id)
 	if live == nil { // its lease ended meanwhile
 		return fmt.Errorf("%s %q: %w", service, id, store.ErrUnknown)
 	}
-	return s.ok(w, http.StatusOK, s.changed(live, revision))
+	return z.ok(w, http.StatusOK, z.changed(live, revision))
 }
 
 func (s *Server) changed(live *store.Live, revision store.Revision) heartbeat.Change {
@@ -48,10 +48,10 @@ func (s *Server) changed(live *store.Live, revision store.Revision) heartbeat.Ch
 }
 
 // deregister answers DELETE.
-func (s *Server) deregister(w http.ResponseWriter, r *http.Request, service store.Service, id string) error {
-	revision, err := s.cfg.Store.Deregister(r.Context(), service, id)
+func (z *zone) deregister(w http.ResponseWriter, r *http.Request, service store.Service, id string) error {
+	revision, err := z.Store.Deregister(r.Context(), service, id)
 	if err != nil {
 		return fmt.Errorf("%s %q: %w", service, id, err)
 	}
-	return s.ok(w, http.StatusOK, heartbeat.Removal{Revision: revision, SafeAt: s.safeAt()})
+	return z.ok(w, http.StatusOK, heartbeat.Removal{Revision: revision, SafeAt: z.safeAt()})
 }

@@ -14,22 +14,22 @@ import (
 )
 
 // reading refuses calls that read where the store's content is not known, so that it is not taken for empty.
-func (s *Server) reading(read call) call {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		if s.cfg.Store.Freshness() == store.Lost {
+func reading(read zoneCall) zoneCall {
+	return func(z *zone, w http.ResponseWriter, r *http.Request) error {
+		if z.Store.Freshness() == store.Lost {
 			return fmt.Errorf("%w: its content is not known", store.ErrUnavailable)
 		}
-		return read(w, r)
+		return read(z, w, r)
 	}
 }
 
 // services answers GET of the list of services.
-func (s *Server) services(w http.ResponseWriter, r *http.Request) error {
-	view := s.cfg.Store.View()
+func (z *zone) services(w http.ResponseWriter, r *http.Request) error {
+	view := z.Store.View()
 	if notModified(w, r, view.Revision()) {
 		return nil
 	}
-	return s.ok(w, http.StatusOK, heartbeat.Services{Services: summaries(view)})
+	return z.ok(w, http.StatusOK, heartbeat.Services{Services: summaries(view)})
 }
 
 func summaries(view *store.View) []heartbeat.Summary {
@@ -46,33 +46,33 @@ func summaries(view *store.View) []heartbeat.Summary {
 }
 
 // service answers GET of one service.
-func (s *Server) service(w http.ResponseWriter, r *http.Request) error {
+func (z *zone) service(w http.ResponseWriter, r *http.Request) error {
 	service, err := store.ParseService(r.PathValue("service"))
 	if err != nil {
 		return err
 	}
-	snapshot := s.cfg.Store.View().Service(service)
+	snapshot := z.Store.View().Service(service)
 	if snapshot == nil {
 		return fmt.Errorf("%s: %w", service, errNoService)
 	}
 	if notModified(w, r, snapshot.Revision) {
 		return nil
 	}
-	leases, err := s.cfg.Store.Leases(r.Context(), service)
+	leases, err := z.Store.Leases(r.Context(), service)
 	if err != nil {
 		return err
 	}
 	detail := heartbeat.Service{Service: service, Revision: snapshot.Revision}
 	now := time.Now()
 	for i := range snapshot.Instances {
-		detail.Instances = append(detail.Instances, s.shown(service, &snapshot.Instances[i], leases, now))
+		detail.Instances = append(detail.Instances, z.shown(service, &snapshot.Instances[i], leases, now))
 	}
-	return s.ok(w, http.StatusOK, detail)
+	return z.ok(w, http.StatusOK, detail)
 }
 
 // instance answers GET of one instance.
-func (s *Server) instance(w http.ResponseWriter, r *http.Request, service store.Service, id string) error {
-	snapshot := s.cfg.Store.View().Service(service)
+func (z *zone) instance(w http.ResponseWriter, r *http.Request, service store.Service, id string) error {
+	snapshot := z.Store.View().Service(service)
 	live := snapshot.Find(id)
 	if live == nil {
 		return fmt.Errorf("%s %q: %w", service, id, store.ErrUnknown)
@@ -80,20 +80,20 @@ func (s *Server) instance(w http.ResponseWriter, r *http.Request, service store.
 	if notModified(w, r, snapshot.Revision) {
 		return nil
 	}
-	leases, err := s.cfg.Store.Leases(r.Context(), service)
+	leases, err := z.Store.Leases(r.Context(), service)
 	if err != nil {
 		return err
 	}
-	return s.ok(w, http.StatusOK, heartbeat.Detail{
+	return z.ok(w, http.StatusOK, heartbeat.Detail{
 		Service:  service,
 		Revision: snapshot.Revision,
 		ETag:     live.ETag(),
-		Instance: s.shown(service, live, leases, time.Now()),
+		Instance: z.shown(service, live, leases, time.Now()),
 	})
 }
 
 // shown returns an instance as replies show it.
-func (s *Server) shown(service store.Service, live *store.Live, leases map[string]store.Lease, now time.Time) heartbeat.Instance {
+func (z *zone) shown(service store.Service, live *store.Live, leases map[string]store.Lease, now time.Time) heartbeat.Instance {
 	in := heartbeat.Instance{
 		ID:        live.ID,
 		Host:      live.Host,
@@ -105,7 +105,7 @@ func (s *Server) shown(service store.Service, live *store.Live, leases map[strin
 		Subtypes:  append([]string{}, live.Subtypes...),
 		TTL:       heartbeat.Duration(live.TTL),
 		State:     live.State(),
-		DNS:       s.names(service, &live.Instance),
+		DNS:       z.names(service, &live.Instance),
 	}
 	if !live.Overlay.Equal(store.Overlay{}) {
 		in.Overlay = &heartbeat.Overlay{State: live.Overlay.State, Weight: live.Overlay.Weight}

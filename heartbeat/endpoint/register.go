@@ -18,29 +18,29 @@ import (
 const crowded = 100
 
 // register answers PUT: register, replace or renew.
-func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
-	reg, service, err := s.put(r)
+func (z *zone) register(w http.ResponseWriter, r *http.Request) error {
+	reg, service, err := z.put(r)
 	if err != nil {
-		s.counters.registrations.add(resultOf(err))
+		z.counters.registrations.add(resultOf(err))
 		return err
 	}
 	status, result := http.StatusOK, resultUpdated
 	if reg.Created {
 		status, result = http.StatusCreated, resultCreated
 	}
-	s.counters.registrations.add(result)
-	s.pacer.add(1)
-	return s.ok(w, status, heartbeat.Registration{
+	z.counters.registrations.add(result)
+	z.pacer.add(1)
+	return z.ok(w, status, heartbeat.Registration{
 		ETag:     reg.Instance.ETag(),
-		Lease:    s.leaseForm(reg.Lease),
+		Lease:    z.leaseForm(reg.Lease),
 		Revision: reg.Revision,
-		Warnings: s.warnings(service, reg),
-		DNS:      s.names(service, &reg.Instance),
+		Warnings: z.warnings(service, reg),
+		DNS:      z.names(service, &reg.Instance),
 	})
 }
 
 // put reads a registration and makes it. Everything that is wrong with the request is in its one error.
-func (s *Server) put(r *http.Request) (store.Registration, store.Service, error) {
+func (z *zone) put(r *http.Request) (store.Registration, store.Service, error) {
 	body, err := readBody(r, heartbeat.MaxBody)
 	if err != nil {
 		return store.Registration{}, "", err
@@ -58,15 +58,15 @@ func (s *Server) put(r *http.Request) (store.Registration, store.Service, error)
 	in.ID = r.PathValue("id")
 	wrong.add(matchPath(record, service, in.ID))
 	if len(in.Addresses) == 0 && !dnssd.IsExternal(in.Host) {
-		in.Addresses, err = s.callers(r)
+		in.Addresses, err = z.callers(r)
 		wrong.add(err)
 	}
 	if len(wrong) > 0 {
-		_, _, err := s.cfg.Rules.Normalize(service, in)
+		_, _, err := z.Rules.Normalize(service, in)
 		wrong.add(err)
 		return store.Registration{}, service, &store.InvalidError{Fields: wrong}
 	}
-	reg, err := s.cfg.Store.Register(r.Context(), service, in)
+	reg, err := z.Store.Register(r.Context(), service, in)
 	return reg, service, err
 }
 
@@ -95,13 +95,13 @@ func (s *Server) callers(r *http.Request) ([]netip.Addr, error) {
 }
 
 // warnings returns the store's advice and the endpoint's own.
-func (s *Server) warnings(service store.Service, reg store.Registration) []string {
+func (z *zone) warnings(service store.Service, reg store.Registration) []string {
 	warnings := append([]string{}, reg.Warnings...)
-	if snapshot := s.cfg.Store.View().Service(service); snapshot != nil && len(snapshot.Instances) > crowded {
+	if snapshot := z.Store.View().Service(service); snapshot != nil && len(snapshot.Instances) > crowded {
 		warnings = append(warnings, fmt.Sprintf("service %q: %d instances; BIND and others pass on at most %d records of one name", service, len(snapshot.Instances), crowded))
 	}
 	for _, a := range reg.Instance.Addresses {
-		if s.cfg.Shared && a.IsLoopback() {
+		if z.cfg.Shared && a.IsLoopback() {
 			warnings = append(warnings, fmt.Sprintf("addresses: %s is a loopback address, which means another host to everybody else", a))
 		}
 	}
@@ -109,10 +109,10 @@ func (s *Server) warnings(service store.Service, reg store.Registration) []strin
 }
 
 // names returns the DNS names of an instance.
-func (s *Server) names(service store.Service, in *store.Instance) heartbeat.Names {
+func (z *zone) names(service store.Service, in *store.Instance) heartbeat.Names {
 	return heartbeat.Names{
-		Instance: dnssd.InstanceName(s.cfg.Rules.Zone, string(service), in.ID),
-		Target:   dnssd.TargetName(s.cfg.Rules.Zone, string(service), in.Host),
+		Instance: dnssd.InstanceName(z.Rules.Zone, string(service), in.ID),
+		Target:   dnssd.TargetName(z.Rules.Zone, string(service), in.Host),
 	}
 }
 

@@ -11,23 +11,23 @@ import (
 )
 
 // renew answers a heartbeat. A body is not read.
-func (s *Server) renew(w http.ResponseWriter, r *http.Request, service store.Service, id string) error {
+func (z *zone) renew(w http.ResponseWriter, r *http.Request, service store.Service, id string) error {
 	etag, err := parseIfMatch(strings.Join(r.Header.Values("If-Match"), ","))
 	if err != nil {
 		return err
 	}
-	renewed, err := s.renewEach(r, []store.Renewal{{Service: service, ID: id, ETag: etag}})
+	renewed, err := z.renewEach(r, []store.Renewal{{Service: service, ID: id, ETag: etag}})
 	if err != nil {
 		return err
 	}
 	if err := renewed[0].Err; err != nil {
 		return fmt.Errorf("%s %q: %w", service, id, err)
 	}
-	return s.ok(w, http.StatusOK, heartbeat.Renewal{Lease: s.leaseForm(renewed[0].Lease)})
+	return z.ok(w, http.StatusOK, heartbeat.Renewal{Lease: z.leaseForm(renewed[0].Lease)})
 }
 
 // renewAll answers a batch of heartbeats.
-func (s *Server) renewAll(w http.ResponseWriter, r *http.Request) error {
+func (z *zone) renewAll(w http.ResponseWriter, r *http.Request) error {
 	body, err := readBody(r, heartbeat.MaxBatchBody)
 	if err != nil {
 		return err
@@ -36,15 +36,15 @@ func (s *Server) renewAll(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	renewed, err := s.renewEach(r, renewals)
+	renewed, err := z.renewEach(r, renewals)
 	if err != nil {
 		return err
 	}
 	batch := heartbeat.Batch{Instances: make([]heartbeat.BatchResult, len(renewals))}
 	for i, renewal := range renewals {
-		batch.Instances[i] = s.batchResult(renewal, renewed[i])
+		batch.Instances[i] = z.batchResult(renewal, renewed[i])
 	}
-	return s.ok(w, http.StatusOK, batch)
+	return z.ok(w, http.StatusOK, batch)
 }
 
 func (s *Server) batchResult(renewal store.Renewal, renewed store.Renewed) heartbeat.BatchResult {
@@ -58,18 +58,18 @@ func (s *Server) batchResult(renewal store.Renewal, renewed store.Renewed) heart
 
 // renewEach renews leases and counts what became of them. A result that is none of those a caller can act on fails the
 // whole call.
-func (s *Server) renewEach(r *http.Request, renewals []store.Renewal) ([]store.Renewed, error) {
-	renewed, err := s.cfg.Store.RenewAll(r.Context(), renewals)
+func (z *zone) renewEach(r *http.Request, renewals []store.Renewal) ([]store.Renewed, error) {
+	renewed, err := z.Store.RenewAll(r.Context(), renewals)
 	if err != nil {
-		s.counters.heartbeats.addN(resultOf(err), uint64(len(renewals)))
+		z.counters.heartbeats.addN(resultOf(err), uint64(len(renewals)))
 		return nil, err
 	}
 	if len(renewed) != len(renewals) {
 		return nil, fmt.Errorf("renew: the store returned %d results to %d renewals", len(renewed), len(renewals))
 	}
-	s.pacer.add(len(renewed))
+	z.pacer.add(len(renewed))
 	for i, result := range renewed {
-		s.counters.heartbeats.add(resultOf(result.Err))
+		z.counters.heartbeats.add(resultOf(result.Err))
 		if !isItemResult(resultOf(result.Err)) {
 			return nil, fmt.Errorf("%s %q: %w", renewals[i].Service, renewals[i].ID, result.Err)
 		}

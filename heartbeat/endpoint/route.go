@@ -23,31 +23,46 @@ type route struct {
 }
 
 func (s *Server) table() []route {
-	const service = "/v1/services/{service}"
-	const instance = service + "/instances/{id}"
-	routes := []route{
-		{instance, map[string]call{
-			http.MethodPut:    s.register,
-			http.MethodPatch:  onInstance(s.patch),
-			http.MethodDelete: onInstance(s.deregister),
-			http.MethodGet:    s.reading(onInstance(s.instance)),
-		}},
-		{instance + "/heartbeat", map[string]call{http.MethodPost: onInstance(s.renew)}},
-		{"/v1/heartbeats", map[string]call{http.MethodPost: s.renewAll}},
-		{"/v1/services", map[string]call{http.MethodGet: s.reading(s.services)}},
-		{service, map[string]call{http.MethodGet: s.reading(s.service)}},
+	routes := slices.Concat(zoneRoutes("/v1", s.defaultZone), zoneRoutes("/v1/zones/{zone}", s.zoneOf), []route{
 		{livez, map[string]call{http.MethodGet: s.live}},
 		{readyz, map[string]call{http.MethodGet: s.ready}},
-	}
+	})
 	if s.cfg.Metrics != nil {
 		routes = append(routes, route{"/metrics", map[string]call{http.MethodGet: s.metrics}})
 	}
 	return routes
 }
 
+// zoneRoutes returns the paths below prefix, whose calls are made on the zone that find returns.
+func zoneRoutes(prefix string, find func(*http.Request) (*zone, error)) []route {
+	on := func(call zoneCall) call {
+		return func(w http.ResponseWriter, r *http.Request) error {
+			z, err := find(r)
+			if err != nil {
+				return err
+			}
+			return call(z, w, r)
+		}
+	}
+	service := prefix + "/services/{service}"
+	instance := service + "/instances/{id}"
+	return []route{
+		{instance, map[string]call{
+			http.MethodPut:    on((*zone).register),
+			http.MethodPatch:  on(onInstance((*zone).patch)),
+			http.MethodDelete: on(onInstance((*zone).deregister)),
+			http.MethodGet:    on(reading(onInstance((*zone).instance))),
+		}},
+		{instance + "/heartbeat", map[string]call{http.MethodPost: on(onInstance((*zone).renew))}},
+		{prefix + "/heartbeats", map[string]call{http.MethodPost: on((*zone).renewAll)}},
+		{prefix + "/services", map[string]call{http.MethodGet: on(reading((*zone).services))}},
+		{service, map[string]call{http.MethodGet: on(reading((*zone).service))}},
+	}
+}
+
 // onInstance returns a call that knows the instance which its path names, and refuses paths that can name none.
-func onInstance(call func(w http.ResponseWriter, r *http.Request, service store.Service, id string) error) call {
-	return func(w http.ResponseWriter, r *http.Request) error {
+func onInstance(call func(z *zone, w http.ResponseWriter, r *http.Request, service store.Service, id string) error) zoneCall {
+	return func(z *zone, w http.ResponseWriter, r *http.Request) error {
 		service, err := store.ParseService(r.PathValue("service"))
 		if err != nil {
 			service = store.Service(r.PathValue("service")) // the check below refuses it
@@ -56,7 +71,7 @@ func onInstance(call func(w http.ResponseWriter, r *http.Request, service store.
 		if err := store.CheckName(service, id); err != nil {
 			return err
 		}
-		return call(w, r, service, id)
+		return call(z, w, r, service, id)
 	}
 }
 
