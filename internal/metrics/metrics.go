@@ -20,7 +20,7 @@ type Sources struct {
 	Version string // of the build
 	DNS     func() dnsserver.Stats
 	HTTP    func() endpoint.Stats
-	Store   func() Store
+	Stores  func() []Store // of each zone
 }
 
 // Handler returns the handler of /metrics: the figures of the sources, the build's, the Go runtime's and the process's.
@@ -50,44 +50,71 @@ func NewRegistry(s Sources) (*prometheus.Registry, error) {
 
 // family is one metric: how it is described, and its samples at a scrape.
 type family struct {
-	desc *prometheus.Desc
-	kind prometheus.ValueType
-	read func(scrape, func(value float64, labels ...string))
+	name, help string
+	labels     []string
+	kind       prometheus.ValueType
+	read       func(scrape, func(value float64, labels ...string))
+}
+
+func (f family) desc() *prometheus.Desc {
+	return prometheus.NewDesc("dnsreg_"+f.name, f.help, f.labels, nil)
 }
 
 // scrape is the state of all sources at one time.
 type scrape struct {
-	dns   dnsserver.Stats
-	http  endpoint.Stats
-	store Store
+	dns    dnsserver.Stats
+	http   endpoint.Stats
+	stores []Store
+	store  Store // of the zone that is read
+}
+
+// ofZones returns metrics that count apart by zones.
+func ofZones(families []family) []family {
+	for i, f := range families {
+		families[i].labels = append(slices.Clone(f.labels), "zone")
+		families[i].read = func(s scrape, emit func(float64, ...string)) {
+			for _, s.store = range s.stores {
+				zone := s.store.Zone
+				f.read(s, func(value float64, labels ...string) { emit(value, append(labels, zone)...) })
+			}
+		}
+	}
+	return families
 }
 
 // collector is a prometheus.Collector of the sources.
 type collector struct {
 	sources  Sources
 	families []family
+	descs    []*prometheus.Desc // of families
 }
 
 func newCollector(s Sources) *collector {
-	families := slices.Concat(dnsFamilies(), httpFamilies(), storeFamilies(), redisFamilies())
-	return &collector{sources: s, families: append(families, buildFamily(s.Version))}
+	c := &collector{sources: s}
+	c.families = slices.Concat(dnsFamilies(), httpFamilies(), ofZones(storeFamilies()), ofZones(redisFamilies()))
+	c.families = append(c.families, buildFamily(s.Version))
+	for _, f := range c.families {
+		c.descs = append(c.descs, f.desc())
+	}
+	return c
 }
 
 // Describe sends the description of every metric.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, f := range c.families {
-		ch <- f.desc
+	for _, desc := range c.descs {
+		ch <- desc
 	}
 }
 
 // Collect sends every sample.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	now := scrape{dns: c.sources.DNS(), http: c.sources.HTTP(), store: c.sources.Store()}
-	for _, f := range c.families {
+	now := scrape{dns: c.sources.DNS(), http: c.sources.HTTP(), stores: c.sources.Stores()}
+	for i, f := range c.families {
+		desc := c.descs[i]
 		f.read(now, func(value float64, labels ...string) {
-			m, err := prometheus.NewConstMetric(f.desc, f.kind, value, labels...)
+			m, err := prometheus.NewConstMetric(desc, f.kind, value, labels...)
 			if err != nil {
-				m = prometheus.NewInvalidMetric(f.desc, err)
+				m = prometheus.NewInvalidMetric(desc, err)
 			}
 			ch <- m
 		})
@@ -96,7 +123,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 
 // counts returns a metric that counts apart by labels.
 func counts(name, help string, read func(scrape, func(float64, ...string)), labels ...string) family {
-	return family{prometheus.NewDesc("dnsreg_"+name, help, labels, nil), prometheus.CounterValue, read}
+	return family{name: name, help: help, labels: labels, kind: prometheus.CounterValue, read: read}
 }
 
 // count returns a metric that only rises.

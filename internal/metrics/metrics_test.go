@@ -35,14 +35,14 @@ func sources(s metrics.Store) metrics.Sources {
 				Requests:      map[endpoint.Request]uint64{{Route: "GET /v1/services", Status: 200}: 12},
 			}
 		},
-		Store: func() metrics.Store { return s },
+		Stores: func() []metrics.Store { return []metrics.Store{s} },
 	}
 }
 
 // counted is a store that has counted something of what every kind counts.
 func counted() metrics.Store {
 	return metrics.Store{
-		Registrations: 21, Renewals: 22, Expiries: 13, Deregistrations: 14, Instances: 15, Services: 16, Revision: 18, Freshness: store.Synced,
+		Zone: "svc.internal.", Registrations: 21, Renewals: 22, Expiries: 13, Deregistrations: 14, Instances: 15, Services: 16, Revision: 18, Freshness: store.Synced,
 	}
 }
 
@@ -57,7 +57,7 @@ func inMemory() metrics.Store {
 const ours = `
 # HELP dnsreg_deregistrations_total Instances that were deregistered.
 # TYPE dnsreg_deregistrations_total counter
-dnsreg_deregistrations_total 14
+dnsreg_deregistrations_total{zone="svc.internal."} 14
 # HELP dnsreg_dns_dropped_total DNS messages that got no reply: too short, or no queries.
 # TYPE dnsreg_dns_dropped_total counter
 dnsreg_dns_dropped_total 2
@@ -89,7 +89,7 @@ dnsreg_dns_tcp_refused_total 9
 dnsreg_dns_truncated_total 3
 # HELP dnsreg_expiries_total Leases that ended for want of a heartbeat.
 # TYPE dnsreg_expiries_total counter
-dnsreg_expiries_total 13
+dnsreg_expiries_total{zone="svc.internal."} 13
 # HELP dnsreg_heartbeats_total Heartbeats over HTTP, those of a batch one by one.
 # TYPE dnsreg_heartbeats_total counter
 dnsreg_heartbeats_total{result="renewed"} 11
@@ -98,38 +98,38 @@ dnsreg_heartbeats_total{result="renewed"} 11
 dnsreg_http_requests_total{code="200",route="GET /v1/services"} 12
 # HELP dnsreg_instances Live instances, draining ones included.
 # TYPE dnsreg_instances gauge
-dnsreg_instances 15
+dnsreg_instances{zone="svc.internal."} 15
 # HELP dnsreg_registrations_total Registrations over HTTP.
 # TYPE dnsreg_registrations_total counter
 dnsreg_registrations_total{result="created"} 10
 dnsreg_registrations_total{result="invalid"} 0
 # HELP dnsreg_revision Revision of the zone, whose SOA serial it is modulo 2^32.
 # TYPE dnsreg_revision gauge
-dnsreg_revision 18
+dnsreg_revision{zone="svc.internal."} 18
 # HELP dnsreg_services Services that have a live instance.
 # TYPE dnsreg_services gauge
-dnsreg_services 16
+dnsreg_services{zone="svc.internal."} 16
 # HELP dnsreg_store_registrations_total Registrations that the store accepted.
 # TYPE dnsreg_store_registrations_total counter
-dnsreg_store_registrations_total 21
+dnsreg_store_registrations_total{zone="svc.internal."} 21
 # HELP dnsreg_store_renewals_total Leases that were renewed.
 # TYPE dnsreg_store_renewals_total counter
-dnsreg_store_renewals_total 22
+dnsreg_store_renewals_total{zone="svc.internal."} 22
 # HELP dnsreg_store_snapshots_total Writes of the snapshot file.
 # TYPE dnsreg_store_snapshots_total counter
-dnsreg_store_snapshots_total{result="failed"} 20
-dnsreg_store_snapshots_total{result="written"} 19
+dnsreg_store_snapshots_total{result="failed",zone="svc.internal."} 20
+dnsreg_store_snapshots_total{result="written",zone="svc.internal."} 19
 # HELP dnsreg_store_state 1 for the state that the view is in: synced; stale and answered; lost and not answered.
 # TYPE dnsreg_store_state gauge
-dnsreg_store_state{state="lost"} 0
-dnsreg_store_state{state="stale"} 0
-dnsreg_store_state{state="synced"} 1
+dnsreg_store_state{state="lost",zone="svc.internal."} 0
+dnsreg_store_state{state="stale",zone="svc.internal."} 0
+dnsreg_store_state{state="synced",zone="svc.internal."} 1
 # HELP dnsreg_store_synced 1 if the view is the store's content, 0 if it is older.
 # TYPE dnsreg_store_synced gauge
-dnsreg_store_synced 1
+dnsreg_store_synced{zone="svc.internal."} 1
 # HELP dnsreg_tombstones Deregistered ids that are remembered.
 # TYPE dnsreg_tombstones gauge
-dnsreg_tombstones 17
+dnsreg_tombstones{zone="svc.internal."} 17
 `
 
 // names returns the names of the metrics that a text has help for.

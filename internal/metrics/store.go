@@ -8,8 +8,10 @@ import (
 	"github.com/dnsreg/dnsreg/store"
 )
 
-// Store is what a store has counted and the state that it is in, whatever its kind. Counters count since its start.
+// Store is what the store of a zone has counted and the state that it is in, whatever its kind. Counters count since its
+// start.
 type Store struct {
+	Zone            string // canonical
 	Registrations   uint64
 	Renewals        uint64
 	Deregistrations uint64

@@ -21,6 +21,16 @@ func inRedis() metrics.Store {
 	return s
 }
 
+// shows reports whether a page has a sample of the zone's store, which is given without the zone.
+func shows(page, sample string) bool {
+	name, value, _ := strings.Cut(sample, " ")
+	labels, braced := strings.CutSuffix(name, "}")
+	if braced {
+		return strings.Contains(page, "\ndnsreg_"+labels+`,zone="svc.internal."} `+value+"\n")
+	}
+	return strings.Contains(page, "\ndnsreg_"+name+`{zone="svc.internal."} `+value+"\n")
+}
+
 func TestRedis(t *testing.T) {
 	page := scrape(t, sources(inRedis()))
 	for _, want := range []string{
@@ -33,7 +43,7 @@ func TestRedis(t *testing.T) {
 		`store_bell{state="off"} 0`, `store_bell{state="down"} 1`, `store_bell{state="up"} 0`,
 		`store_reaper{state="off"} 0`, `store_reaper{state="standby"} 1`, `store_reaper{state="active"} 0`,
 	} {
-		if !strings.Contains(page, "\ndnsreg_"+want+"\n") {
+		if !shows(page, want) {
 			t.Errorf("the page does not show dnsreg_%s", want)
 		}
 	}
@@ -54,6 +64,28 @@ func TestMemoryShowsNothingOfRedis(t *testing.T) {
 	}
 }
 
+// TestZonesAreToldApart holds that each zone's store has its samples, also where they are of different kinds.
+func TestZonesAreToldApart(t *testing.T) {
+	other := inRedis()
+	other.Zone, other.Instances = "lab.internal.", 99
+	all := sources(inMemory())
+	all.Stores = func() []metrics.Store { return []metrics.Store{inMemory(), other} }
+	page := scrape(t, all)
+	for _, want := range []string{
+		`instances{zone="svc.internal."} 15`, `instances{zone="lab.internal."} 99`, `tombstones{zone="svc.internal."} 17`,
+		`store_bell{state="down",zone="lab.internal."} 1`, `store_state{state="synced",zone="lab.internal."} 1`,
+	} {
+		if !strings.Contains(page, "\ndnsreg_"+want+"\n") {
+			t.Errorf("the page does not show dnsreg_%s", want)
+		}
+	}
+	for _, not := range []string{`tombstones{zone="lab`, `store_bell{state="down",zone="svc`} {
+		if strings.Contains(page, not) {
+			t.Errorf("the page shows %s", not)
+		}
+	}
+}
+
 func TestNeverLooked(t *testing.T) {
 	s := inRedis()
 	s.Redis.Age = -1
@@ -68,7 +100,7 @@ func TestStoreStates(t *testing.T) {
 		s.Freshness = freshness
 		page := scrape(t, sources(s))
 		for _, want := range []string{"store_synced " + synced, `store_state{state="` + freshness.String() + `"} 1`} {
-			if !strings.Contains(page, "\ndnsreg_"+want+"\n") {
+			if !shows(page, want) {
 				t.Errorf("%v: the page does not show dnsreg_%s", freshness, want)
 			}
 		}
