@@ -22,7 +22,8 @@ func (c Config) crossCheck(source func(key string) string) problems {
 	var p problems
 	require := func(ok bool, key, value, rule string) {
 		if !ok {
-			p.report(key, source(key), []fault{{value: value, rule: rule}})
+			base, _, _ := strings.Cut(key, "[")
+			p.report(key, source(base), []fault{{value: value, rule: rule}})
 		}
 	}
 	require(len(c.DNS.Listen) > 0, "dns.listen", "", "must have at least one address")
@@ -33,7 +34,7 @@ func (c Config) crossCheck(source func(key string) string) problems {
 		ok := c.Auth.Mode != AuthAuto || c.Auth.Tokens != "" || isLoopback(address)
 		require(ok, "http.listen", address, "must be a loopback address unless auth.tokens is set or auth.mode is none")
 	}
-	c.checkNameServers(require)
+	c.checkZones(require)
 	c.Store.check(require)
 	return p
 }
@@ -50,20 +51,17 @@ func (s Store) check(require func(ok bool, key, value, rule string)) {
 }
 
 // checkNameServers checks that each name server can be found: addresses are ours to give exactly for those in the zone.
-func (c Config) checkNameServers(require func(ok bool, key, value, rule string)) {
-	zone, err := dnssd.ParseZone(c.Zone.Name)
-	if err != nil {
-		return
-	}
+func (z Zone) checkNameServers(key, zone string, require func(ok bool, key, value, rule string)) {
+	key += ".nameservers"
 	seen := make(map[string]bool)
-	for _, ns := range c.Zone.NameServers {
+	for _, ns := range z.NameServers {
 		name := ns.FullName(zone)
 		inside := dnssd.InZone(zone, name)
 		text := formatNameServer(ns)
-		require(!inside || isLabelBelow(name, zone), "zone.nameservers", text, "must be one label below the zone, or outside of it")
-		require(!inside || len(ns.Addresses) > 0, "zone.nameservers", text, "must have addresses, being in the zone")
-		require(inside || len(ns.Addresses) == 0, "zone.nameservers", text, "must have no addresses, being outside of the zone")
-		require(!seen[name], "zone.nameservers", text, "must not name a server twice")
+		require(!inside || isLabelBelow(name, zone), key, text, "must be one label below the zone, or outside of it")
+		require(!inside || len(ns.Addresses) > 0, key, text, "must have addresses, being in the zone")
+		require(inside || len(ns.Addresses) == 0, key, text, "must have no addresses, being outside of the zone")
+		require(!seen[name], key, text, "must not name a server twice")
 		seen[name] = true
 	}
 }

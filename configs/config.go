@@ -47,15 +47,17 @@ type DNS struct {
 // HostName as DNS.NSID is the machine's host name.
 const HostName = "hostname"
 
-// Zone configures the zone that is served.
+// Zone configures a zone that is served.
 type Zone struct {
-	Name        string       // with or without the dot at its end
-	NameServers []NameServer // none: ns1 in the zone, with the addresses that DNS listens on
-	Mailbox     string       // of the SOA's RNAME, "hostmaster@example.net"; empty: hostmaster in the zone
-	StrictNames bool         // refuse service names over 15 letters (RFC 6335 section 5.1)
+	Name        string         // with or without the dot at its end
+	NameServers []NameServer   // none: ns1 in the zone, with the addresses that DNS listens on
+	Mailbox     string         // of the SOA's RNAME, "hostmaster@example.net"; empty: hostmaster in the zone
+	Reverse     []netip.Prefix // whose reverse zones name the zone's hosts, see dnssd.ReverseZone
+	StrictNames bool           // refuse service names over 15 letters (RFC 6335 section 5.1)
+	Others      []Zone         // of the default zone: the zones beside it, each a registry of its own, which have no others
 }
 
-// NameServer is one name server of the zone.
+// NameServer is one name server of a zone.
 type NameServer struct {
 	Name      string       // "ns1" in the zone, "ns1.example.net." outside of it
 	Addresses []netip.Addr // of a server in the zone; none for one outside

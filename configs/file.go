@@ -150,6 +150,29 @@ func leafText(n *yaml.Node, separator string, element func(*yaml.Node) (string, 
 	return strings.Join(texts, separator), faults
 }
 
+// memberTexts returns what read makes of the values of a mapping, by their keys, which must be among known.
+func memberTexts(n *yaml.Node, known []string, read func(key string, value *yaml.Node) (string, []fault)) (map[string]string, []fault) {
+	var faults []fault
+	texts := make(map[string]string)
+	for key, value := range pairs(n) {
+		name := key.Value
+		if !slices.Contains(known, name) {
+			faults = append(faults, fault{at: "." + name, rule: unknownKey(name, known)})
+			continue
+		}
+		text, wrong := read(name, value)
+		if _, twice := texts[name]; twice {
+			wrong = []fault{{rule: errTwice}}
+		}
+		for _, f := range wrong {
+			f.at = "." + name + f.at
+			faults = append(faults, f)
+		}
+		texts[name] = text
+	}
+	return texts, faults
+}
+
 // pairs iterates over the keys and values of a mapping.
 func pairs(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
 	return func(yield func(*yaml.Node, *yaml.Node) bool) {

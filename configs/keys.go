@@ -78,15 +78,23 @@ func guardFields() []field {
 	}
 }
 
-// zoneFields are what the zone says about itself.
+// zoneFields are the default zone and those beside it.
 func zoneFields() []field {
+	return append(ownFields(), list(othersKey, otherKind(), func(c *Config) *[]Zone { return &c.Zone.Others },
+		"zones served beside zone.name, each a registry of its own, with keys as in zone"))
+}
+
+// ownFields are what a zone says about itself.
+func ownFields() []field {
 	return []field{
-		one("zone.name", zoneKind(), func(c *Config) *string { return &c.Zone.Name },
-			"the zone that is served").alias("zone"),
+		one(nameKey, zoneKind(), func(c *Config) *string { return &c.Zone.Name },
+			"the zone that is served by default").alias("zone"),
 		list("zone.nameservers", nameServerKind(), func(c *Config) *[]NameServer { return &c.Zone.NameServers },
 			"name servers of the zone; none: ns1 with the addresses that DNS listens on"),
 		one("zone.mailbox", mailboxKind(), func(c *Config) *string { return &c.Zone.Mailbox },
 			"mail address of whoever runs the zone; none: hostmaster in the zone"),
+		list("zone.reverse", reverseKind(), func(c *Config) *[]netip.Prefix { return &c.Zone.Reverse },
+			"prefixes whose reverse zones are served, with the host names of instances; /8, /16 or /24, in IPv6 steps of 4"),
 		one("zone.strict_names", boolKind(), func(c *Config) *bool { return &c.Zone.StrictNames },
 			"refuse service names over 15 letters (RFC 6335) instead of warning"),
 	}
@@ -98,9 +106,9 @@ func storeFields() []field {
 		one("store.url", storeKind(), func(c *Config) *string { return &c.Store.URL },
 			"where leases are kept: memory:, or a Redis as redis://user:password@host:6379/0, rediss:// for TLS").alias("store"),
 		one("store.max_instances", countKind(), func(c *Config) *int { return &c.Store.MaxInstances },
-			"memory: how many instances may live at once"),
+			"memory: how many instances may live at once in each zone"),
 		one("store.snapshot_file", pathKind(), func(c *Config) *string { return &c.Store.SnapshotFile },
-			"memory: file that brings the registry back after a restart; none: heartbeats do"),
+			"memory: file that brings the registry back after a restart; zone.others have one each, with a dot and their name behind it; none: heartbeats do"),
 		one("store.prefix", textKind("text", func(string) error { return nil }), func(c *Config) *string { return &c.Store.Prefix },
 			"Redis: what every key begins with"),
 		one("store.notify", wordKind(NotifyAuto, NotifyCheck, NotifyOff), func(c *Config) *string { return &c.Store.Notify },

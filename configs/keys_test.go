@@ -87,7 +87,7 @@ func FuzzFile(f *testing.F) {
 		"", everyKey, "dns: {listen: [a, [b], {c: d}]}", "dns.ttl: 5s", "a: &a [*a]", "&a dns: *a", "zone: {nameservers: 'ns1=::1;ns2'}",
 		"zone:\n  nameservers:\n  - name: ns1\n    addresses: 192.0.2.1, ::1\n", "--- !!map\ndns: !!str x\n", "? {a: b}\n: c", "dns: ~",
 		"store: {url: 'redis://u:p@h:1,i:2/0?master=m', prefix: \"a:b\"}", "store: {url: 'rediss://h?x', tls_ca: c}",
-		"zone: {mailbox: \"a\\tb@c\"}", "auth: {tokens: \"a: #b\\n\"}", "http: {trusted_proxies: \"::ffff:10.0.0.0/104, 1.2.3.4\"}",
+		"zone: {mailbox: \"a\\tb@c\"}", "zone: {others: [a.test, {name: b.test, reverse: [10.0.0.0/8], mailbox: 'a;b&%@c'}]}", "auth: {tokens: \"a: #b\\n\"}", "http: {trusted_proxies: \"::ffff:10.0.0.0/104, 1.2.3.4\"}",
 	} {
 		f.Add(seed)
 	}

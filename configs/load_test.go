@@ -86,7 +86,15 @@ zone:
     - {name: ns1, addresses: [192.0.2.1, "2001:db8::1"]}
     - {name: ns.example.org.}
   mailbox: dns.admin@example.org
+  reverse: [10.0.0.0/8, "fd00::/8"]
   strict_names: true
+  others:
+    - name: lab.example.net
+      nameservers: [{name: ns1, addresses: [192.0.2.2]}, {name: ns.example.org.}]
+      mailbox: "50%&more@example.org"
+      reverse: [192.0.2.0/24, 10.1.0.0/16]
+      strict_names: true
+    - plain.example.net
 store:
   url: rediss://redis.example.net:6380/1
   max_instances: 7
@@ -123,7 +131,17 @@ func everyKeyConfig() configs.Config {
 				{Name: "ns.example.org."},
 			},
 			Mailbox:     "dns.admin@example.org",
+			Reverse:     []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
 			StrictNames: true,
+			Others: []configs.Zone{{
+				Name: "lab.example.net",
+				NameServers: []configs.NameServer{
+					{Name: "ns1", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.2")}}, {Name: "ns.example.org."},
+				},
+				Mailbox:     "50%&more@example.org",
+				Reverse:     []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("10.1.0.0/16")},
+				StrictNames: true,
+			}, {Name: "plain.example.net"}},
 		},
 		Store: configs.Store{
 			URL: "rediss://redis.example.net:6380/1", MaxInstances: 7, Prefix: "reg", Notify: configs.NotifyCheck,
@@ -145,7 +163,9 @@ func everyKeyText() map[string]string {
 		"dns.nsid": "ns-a", "dns.chaos": "true", "dns.cookies": "false", "dns.cookie_secrets": "/etc/secrets",
 		"dns.rate_limit": "0", "dns.rate_slip": "7", "dns.rate_exempt": "192.0.2.0/24,2001:db8::1", "dns.tcp_connections": "50",
 		"zone.name": "Example.NET.", "zone.nameservers": "ns1=192.0.2.1,2001:db8::1; ns.example.org.",
-		"zone.mailbox": "dns.admin@example.org", "zone.strict_names": "true",
+		"zone.mailbox": "dns.admin@example.org", "zone.strict_names": "true", "zone.reverse": "10.0.0.0/8, fd00::/8",
+		"zone.others": "lab.example.net?nameservers=ns1=192.0.2.2%3Bns.example.org.&mailbox=50%25%26more@example.org" +
+			"&reverse=192.0.2.0/24,10.1.0.0/16&strict_names=true; plain.example.net",
 		"store.url": "rediss://redis.example.net:6380/1", "store.max_instances": "7", "store.snapshot_file": "",
 		"store.prefix": "reg", "store.notify": "check", "store.max_stale": "1m",
 		"store.tls_ca": "/etc/ca.pem", "store.tls_cert": "/etc/cert.pem", "store.tls_key": "/etc/key.pem",

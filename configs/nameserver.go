@@ -79,28 +79,12 @@ func nameServerNode(ns NameServer) *yaml.Node {
 
 // nameServerText returns the text form of a mapping of name and addresses.
 func nameServerText(n *yaml.Node) (string, []fault) {
-	var faults []fault
-	texts := make(map[string]string)
-	for key, value := range pairs(n) {
-		separator := ""
-		switch key.Value {
-		case "name":
-		case "addresses":
-			separator = ","
-		default:
-			faults = append(faults, fault{at: "." + key.Value, rule: unknownKey(key.Value, []string{"name", "addresses"})})
-			continue
+	texts, faults := memberTexts(n, []string{"name", "addresses"}, func(key string, value *yaml.Node) (string, []fault) {
+		if key == "addresses" {
+			return leafText(value, ",", nil)
 		}
-		text, wrong := leafText(value, separator, nil)
-		if _, twice := texts[key.Value]; twice {
-			wrong = []fault{{rule: errTwice}}
-		}
-		for _, f := range wrong {
-			f.at = "." + key.Value + f.at
-			faults = append(faults, f)
-		}
-		texts[key.Value] = text
-	}
+		return leafText(value, "", nil)
+	})
 	if texts["addresses"] == "" {
 		return texts["name"], faults
 	}

@@ -22,7 +22,7 @@ func printed(t testing.TB, e *configs.Effective) string {
 
 func TestPrint(t *testing.T) {
 	t.Setenv("DNSREG_LOG_FORMAT", "json")
-	got := printed(t, mustLoad(t, "--zone", "svc.test", "--zone-nameservers", "ns1=192.0.2.1,::1;ns.example.net."))
+	got := printed(t, mustLoad(t, "--zone", "svc.test", "--zone-nameservers", "ns1=192.0.2.1,::1;ns.example.net.", "--zone-others", "lab.test?reverse=10.0.0.0/8"))
 	want := `dns:
   listen: # default
     - 127.0.0.1:8053
@@ -52,7 +52,15 @@ zone:
     - name: ns.example.net.
       addresses: []
   mailbox: "" # default
+  reverse: [] # default
   strict_names: false # default
+  others: # --zone-others
+    - name: lab.test
+      nameservers: []
+      mailbox: ""
+      reverse:
+        - 10.0.0.0/8
+      strict_names: false
 store:
   url: 'memory:' # default
   max_instances: 1000000 # default

@@ -24,12 +24,13 @@ const (
 
 // httpFlags are the flags of the verbs that call the HTTP API.
 type httpFlags struct {
-	server, tokenFile string
-	timeout           time.Duration
+	server, zone, tokenFile string
+	timeout                 time.Duration
 }
 
 func (f *httpFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.server, "server", env("DNSREG_SERVER", defaultServer), "URL of the server (DNSREG_SERVER)")
+	cmd.Flags().StringVar(&f.zone, "zone", env("DNSREG_ZONE_NAME", ""), "zone of the registry (DNSREG_ZONE_NAME); none: the server's default zone")
 	cmd.Flags().StringVar(&f.tokenFile, "token-file", env("DNSREG_TOKEN_FILE", ""), "file with the bearer token (DNSREG_TOKEN_FILE)")
 	addTimeout(cmd, &f.timeout)
 }
@@ -56,7 +57,7 @@ func (f *httpFlags) client() (*heartbeat.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := heartbeat.Config{Server: f.server, Token: token}
+	cfg := heartbeat.Config{Server: f.server, Zone: f.zone, Token: token}
 	if f.timeout > 0 {
 		cfg.HTTPClient = &http.Client{} // the limit is --timeout, shorter or longer than the client's own
 	}

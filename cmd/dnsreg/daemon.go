@@ -13,17 +13,14 @@ import (
 	"github.com/dnsreg/dnsreg/configs"
 	"github.com/dnsreg/dnsreg/dnsserver"
 	"github.com/dnsreg/dnsreg/heartbeat/endpoint"
-	"github.com/dnsreg/dnsreg/internal/dnssd"
 	"github.com/dnsreg/dnsreg/internal/metrics"
-	"github.com/dnsreg/dnsreg/store"
 )
 
-// daemon is a whole server: store, DNS and HTTP. Listen, then Run, each once.
+// daemon is a whole server: stores, DNS and HTTP. Listen, then Run, each once.
 type daemon struct {
-	zone  string // canonical
-	url   string // of the store, without what is secret
+	url   string // of the stores, without what is secret
 	log   *slog.Logger
-	store *registry
+	sites []*site // the default zone first
 	dns   *dnsserver.Server
 	http  *endpoint.Server
 }
@@ -34,25 +31,21 @@ func newDaemon(cfg configs.Config, log *slog.Logger) (*daemon, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	zone, err := dnssd.ParseZone(cfg.Zone.Name)
-	if err != nil {
-		return nil, err
-	}
-	d := &daemon{zone: zone, url: cfg.Store.ShownURL(), log: log}
-	rules := store.Rules{Zone: zone, Hosts: hostsOf(zone, cfg.Zone.NameServers), Strict: cfg.Zone.StrictNames}
-	if d.store, err = newRegistry(cfg.Store, rules, log); err != nil {
+	d := &daemon{url: cfg.Store.ShownURL(), log: log}
+	var err error
+	if d.sites, err = newSites(cfg, log); err != nil {
 		return nil, err
 	}
 	if d.dns, err = d.newDNS(cfg); err != nil {
 		return nil, err
 	}
-	if d.http, err = d.newHTTP(cfg, rules); err != nil {
+	if d.http, err = d.newHTTP(cfg); err != nil {
 		return nil, err
 	}
 	return d, nil
 }
 
-func (d *daemon) newHTTP(cfg configs.Config, rules store.Rules) (*endpoint.Server, error) {
+func (d *daemon) newHTTP(cfg configs.Config) (*endpoint.Server, error) {
 	tokens, err := readTokens(cfg.Auth.Tokens)
 	if err != nil {
 		return nil, err
@@ -66,10 +59,8 @@ func (d *daemon) newHTTP(cfg configs.Config, rules store.Rules) (*endpoint.Serve
 		mode = "" // what the endpoint makes of the tokens
 	}
 	return endpoint.New(endpoint.Config{
-		Store:          d.store,
-		Rules:          rules,
-		Shared:         d.store.shared,
-		State:          d.store.state,
+		Zones:          each(d.sites, (*site).http),
+		Shared:         d.sites[0].store.shared,
 		AnswerTTL:      cfg.DNS.TTL,
 		Listen:         cfg.HTTP.Listen,
 		AuthMode:       mode,
@@ -106,8 +97,17 @@ func (d *daemon) metrics() (http.Handler, error) {
 		Version: buildVersion(),
 		DNS:     func() dnsserver.Stats { return d.dns.Stats() },
 		HTTP:    func() endpoint.Stats { return d.http.Stats() },
-		Store:   d.store.figures,
+		Stores:  func() []metrics.Store { return each(d.sites, (*site).figures) },
 	})
+}
+
+// each returns what of makes of every element of a list.
+func each[T, U any](list []T, of func(T) U) []U {
+	out := make([]U, len(list))
+	for i, v := range list {
+		out[i] = of(v)
+	}
+	return out
 }
 
 // Listen binds every address. Its error names the key whose address is not free, and then none stays bound.
@@ -138,22 +138,26 @@ func (d *daemon) URL() string { return d.http.URL() }
 //
 //  1. HTTP: /readyz says no, nobody is accepted, calls that run are finished;
 //  2. DNS: nothing more is read, what was read is answered;
-//  3. the store.
+//  3. the stores.
 //
 // So whoever was told "registered" is answered for as long as DNS answers at all.
 //
 // A store that is out of reach keeps nothing from starting: it is served as lost until it is found.
 func (d *daemon) Run(ctx context.Context) error {
-	if err := d.store.restore(); err != nil {
-		return errors.Join(fmt.Errorf("store.snapshot_file: %w", err), closing(d.http.Run), closing(d.dns.Run))
+	for _, s := range d.sites {
+		if err := s.store.restore(); err != nil {
+			return errors.Join(fmt.Errorf("store.snapshot_file: %w", err), closing(d.http.Run), closing(d.dns.Run))
+		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	runs := each(d.sites, func(s *site) func(context.Context) error { return s.store.run })
 	var parts []*part
-	for _, run := range []func(context.Context) error{d.store.run, d.dns.Run, d.http.Run} {
+	for _, run := range append(runs, d.dns.Run, d.http.Run) {
 		parts = append(parts, start(context.WithoutCancel(ctx), run, cancel))
 	}
-	d.log.Info("serving", "zone", d.zone, "dns", d.DNS(), "http", d.URL(), "store", d.url, "version", buildVersion())
+	names := each(d.sites, func(s *site) string { return s.name })
+	d.log.Info("serving", "zones", names, "dns", d.DNS(), "http", d.URL(), "store", d.url, "version", buildVersion())
 	<-ctx.Done()
 	d.log.Info("stopping")
 	var errs []error

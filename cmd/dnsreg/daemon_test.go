@@ -316,8 +316,8 @@ func TestMetricsPage(t *testing.T) {
 		`dnsreg_registrations_total{result="created"} 1`,
 		`dnsreg_heartbeats_total{result="renewed"} 1`,
 		`dnsreg_http_requests_total{code="201",route="PUT /v1/services/{service}/instances/{id}"} 1`,
-		`dnsreg_instances 1`, `dnsreg_services 1`, `dnsreg_store_synced 1`, `dnsreg_expiries_total 0`, `dnsreg_build_info{`,
-		`dnsreg_revision `, `go_goroutines `, `process_start_time_seconds `,
+		`dnsreg_instances{zone="svc.internal."} 1`, `dnsreg_services{zone="svc.internal."} 1`, `dnsreg_store_synced{zone="svc.internal."} 1`, `dnsreg_expiries_total{zone="svc.internal."} 0`, `dnsreg_build_info{`,
+		`dnsreg_revision{zone="svc.internal."} `, `go_goroutines `, `process_start_time_seconds `,
 	} {
 		if !strings.Contains(page, "\n"+want) {
 			t.Errorf("the page does not show %s", want)

@@ -35,12 +35,7 @@ func (d *daemon) newDNS(cfg configs.Config) (*dnsserver.Server, error) {
 		return nil, err
 	}
 	return dnsserver.New(dnsserver.Config{
-		Zones: []dnsserver.Zone{{
-			Name:        d.zone,
-			Source:      d.store,
-			NameServers: d.nameServers(cfg.Zone.NameServers),
-			Mailbox:     cfg.Zone.Mailbox,
-		}},
+		Zones:       each(d.sites, (*site).dns),
 		Listen:      cfg.DNS.Listen,
 		TTL:         cfg.DNS.TTL,
 		NegativeTTL: cfg.DNS.NegativeTTL,
@@ -58,14 +53,6 @@ func (d *daemon) newDNS(cfg configs.Config) (*dnsserver.Server, error) {
 		MaxTCPConnsPerAddr: max(cfg.DNS.TCPConnections/4, 1),
 		Logger:             d.log,
 	})
-}
-
-func (d *daemon) nameServers(servers []configs.NameServer) []dnsserver.NameServer {
-	out := make([]dnsserver.NameServer, len(servers))
-	for i, ns := range servers {
-		out[i] = dnsserver.NameServer{Name: ns.FullName(d.zone), Addresses: ns.Addresses}
-	}
-	return out
 }
 
 // orNone turns the 0 that means none into what does for dnsserver.

@@ -12,8 +12,8 @@ import (
 func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Answer DNS and HTTP for one zone",
-		Long: `Answer DNS and HTTP for one zone until SIGTERM or SIGINT; a second signal kills. Without any flag this is
+		Short: "Answer DNS and HTTP for one zone or more",
+		Long: `Answer DNS and HTTP for one zone or more until SIGTERM or SIGINT; a second signal kills. Without any flag this is
 one machine's registry in memory: DNS on 127.0.0.1:8053, HTTP on 127.0.0.1:8054, zone svc.internal.
 
 Every key a.b_c of the configuration is the flag --a-b-c, the variable DNSREG_A_B_C and a key of the file.`,

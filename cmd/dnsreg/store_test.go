@@ -37,7 +37,7 @@ func TestSnapshotFile(t *testing.T) {
 	}
 	second.register(t, "web", "b")
 	second.call(t, http.MethodPost, "/v1/services/web/instances/a/heartbeat", "")
-	if _, page := second.call(t, http.MethodGet, "/metrics", ""); !strings.Contains(page, "\ndnsreg_store_snapshots_total{result=\"written\"} ") {
+	if _, page := second.call(t, http.MethodGet, "/metrics", ""); !strings.Contains(page, "\ndnsreg_store_snapshots_total{result=\"written\",zone=\"svc.internal.\"} ") {
 		t.Errorf("the page does not show the writes of the file")
 	}
 	if log := second.log.String(); !strings.Contains(log, `msg="snapshot restored"`) {
@@ -84,8 +84,8 @@ func TestRedisPage(t *testing.T) {
 	}
 	_, page := r.call(t, http.MethodGet, "/metrics", "")
 	for _, want := range []string{
-		`dnsreg_store_state{state="synced"} 1`, `dnsreg_store_bell{state="up"} 1`, `dnsreg_store_reaper{state="active"} 1`,
-		"dnsreg_store_registrations_total 1", "dnsreg_instances 1", "dnsreg_store_polls_total ", "dnsreg_store_last_sync_age_seconds 0.",
+		`dnsreg_store_state{state="synced",zone="svc.internal."} 1`, `dnsreg_store_bell{state="up",zone="svc.internal."} 1`, `dnsreg_store_reaper{state="active",zone="svc.internal."} 1`,
+		`dnsreg_store_registrations_total{zone="svc.internal."} 1`, `dnsreg_instances{zone="svc.internal."} 1`, `dnsreg_store_polls_total{zone="svc.internal."} `, `dnsreg_store_last_sync_age_seconds{zone="svc.internal."} 0.`,
 	} {
 		if !strings.Contains(page, "\n"+want) {
 			t.Errorf("the page does not show %s", want)
