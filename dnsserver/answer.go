@@ -32,6 +32,8 @@ type Client struct {
 	Addr      netip.Addr // in its own form, not mapped into IPv6; the zero Addr is not known, and gets no cookie
 	Transport Transport
 	Idle      time.Duration // how long its connection may be idle from now on; TCP only
+
+	streams bool // it can be sent many messages in reply to one
 }
 
 // Answer is AnswerTo for a client whose address is not known.
@@ -41,13 +43,32 @@ func (s *Server) Answer(msg, buf []byte, transport Transport) []byte {
 
 // AnswerTo appends the reply to msg to buf and returns the extended buffer, or buf as it is where the message deserves
 // no reply. It is a function of its arguments, the source's current view and, for cookies, the time: it needs no socket,
-// never waits and may be called from any number of goroutines. It keeps neither slice.
+// never waits and may be called from any number of goroutines. It keeps neither slice. A zone transfer, whose reply is
+// many messages, is for connections alone, and refused here.
 func (s *Server) AnswerTo(from Client, msg, buf []byte) []byte {
+	from.streams = false
 	q := query{from: from}
 	if !s.read(&q, msg) {
 		return buf
 	}
 	return s.reply(&q, buf)
+}
+
+// answerOrStream is AnswerTo for clients on a connection: where the reply is a stream of messages, it returns that, which
+// then has to be run, and buf as it is.
+func (s *Server) answerOrStream(from Client, msg, buf []byte) ([]byte, *transfer) {
+	from.streams = true
+	q := query{from: from}
+	if !s.read(&q, msg) {
+		return buf, nil
+	}
+	r := s.begin(&q, buf)
+	s.respond(&q, &r)
+	s.stats.count(&r)
+	if r.transfer != nil {
+		return buf, r.transfer
+	}
+	return r.finish(), nil
 }
 
 // read reads msg into q and reports whether it deserves a reply. Every query of every transport passes here.
@@ -57,6 +78,9 @@ func (s *Server) read(q *query, msg []byte) bool {
 		return false
 	}
 	s.cookies.take(q)
+	if s.keys.take(q); q.sig != nil {
+		s.transfers.signatures.count(q.sig.fail)
+	}
 	return true
 }
 
@@ -79,6 +103,8 @@ func (s *Server) slipped(q *query, buf []byte) []byte {
 // respond decides between an error and an answer from a zone.
 func (s *Server) respond(q *query, r *reply) {
 	switch {
+	case q.sig != nil && q.sig.fail != 0:
+		r.rcode = dns.RcodeNotAuth
 	case q.opcode != dns.OpcodeQuery:
 		r.rcode = dns.RcodeNotImplemented
 	case q.bad:
@@ -101,8 +127,7 @@ func (s *Server) query(q *query, r *reply) {
 		r.rcode = dns.RcodeRefused
 		r.extended(dns.ExtendedErrorCodeNotAuthoritative, "")
 	case q.qtype == dns.TypeAXFR || q.qtype == dns.TypeIXFR:
-		r.rcode = dns.RcodeRefused
-		r.extended(dns.ExtendedErrorCodeProhibited, "")
+		a.transfer(q, r)
 	default:
 		a.answer(q, r)
 	}

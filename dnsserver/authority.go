@@ -20,23 +20,28 @@ type authority struct {
 	index  *index
 	last   atomic.Pointer[cut]
 	types  types
-	below  map[string]bool // names in the zone, in wire form, at or below which another zone of the server begins
+
+	transfers transfers
+
+	below map[string]bool // names in the zone, in wire form, at or below which another zone of the server begins
 }
 
 // newAuthority returns the authority for one zone of a config that has been completed and checked.
-func newAuthority(c Config, config Zone) (*authority, error) {
+func newAuthority(c Config, pool *transferPool, config Zone) (*authority, error) {
 	z, err := newZone(config, c.NegativeTTL)
 	if err != nil {
 		return nil, err
 	}
-	return &authority{
+	a := &authority{
 		source: config.Source,
 		zone:   z,
 		ttl:    c.TTL,
 		logger: c.Logger,
 		index:  newIndex(),
 		types:  types{zone: z, ttl: c.TTL},
-	}, nil
+	}
+	a.transfers = pool.newTransfers(a, c, config.Transfer)
+	return a, nil
 }
 
 // answer answers a question within the zone from the current view, as far as that can be trusted.
@@ -97,10 +102,10 @@ type level struct {
 }
 
 // newAuthorities returns the zones of a config that has been completed and checked.
-func newAuthorities(c Config) (authorities, error) {
+func newAuthorities(c Config, pool *transferPool) (authorities, error) {
 	var all authorities
 	for _, config := range c.Zones {
-		a, err := newAuthority(c, config)
+		a, err := newAuthority(c, pool, config)
 		if err != nil {
 			return nil, err
 		}

@@ -27,6 +27,10 @@ type Config struct {
 	NoCookies     bool           // all servers behind one address must have cookies, or none
 	CookieSecrets []CookieSecret // the same for all servers behind one address: the one in use, and the one before or after it; default: one that nobody else has
 
+	Keys            []Key         // by which messages are signed and checked (TSIG), up to 64
+	MaxTransfers    int           // of zones, that may run at once; default 8
+	TransferTimeout time.Duration // from the first message of a transfer to its last; default 10 min
+
 	RateLimit  int            // replies over UDP per second to one prefix, an IPv4 /24 or IPv6 /56, up to 100000; default 200; negative: no limit
 	RateSlip   int            // beyond it, one query of so many gets a truncated reply, 2 to 100, the rest none; default 2; negative: all none
 	RateExempt []netip.Prefix // without limit; nil: loopback, private, unique local and link-local addresses
@@ -95,6 +99,8 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.IdleTimeout, defaultIdleTimeout)
 	setDefault(&c.MessageTimeout, defaultMessageTimeout)
 	setDefault(&c.StopTimeout, defaultStopTimeout)
+	setDefault(&c.MaxTransfers, defaultMaxTransfers)
+	setDefault(&c.TransferTimeout, defaultTransferTimeout)
 	setDefault(&c.Logger, slog.New(slog.DiscardHandler))
 	return c
 }
@@ -125,6 +131,8 @@ func (c Config) checkNumbers(p *problems) {
 	p.require(c.MaxTCPConns > 0, "MaxTCPConns", c.MaxTCPConns, "must be positive")
 	p.require(c.MaxTCPConnsPerAddr > 0 && c.MaxTCPConnsPerAddr <= c.MaxTCPConns, "MaxTCPConnsPerAddr", c.MaxTCPConnsPerAddr,
 		"must be positive and at most MaxTCPConns")
+	p.require(c.MaxTransfers > 0, "MaxTransfers", c.MaxTransfers, "must be positive")
+	p.require(c.TransferTimeout > 0, "TransferTimeout", c.TransferTimeout, "must be positive")
 	p.require(c.IdleTimeout > 0, "IdleTimeout", c.IdleTimeout, "must be positive")
 	p.require(c.MessageTimeout > 0, "MessageTimeout", c.MessageTimeout, "must be positive")
 	p.require(c.StopTimeout > 0, "StopTimeout", c.StopTimeout, "must be positive")
@@ -134,6 +142,8 @@ func (c Config) checkIdentity(p *problems) {
 	for _, text := range []struct{ field, value string }{{"NSID", c.NSID}, {"Version", c.Version}} {
 		p.require(printable(text.value), text.field, text.value, "must be up to 128 printable ASCII characters")
 	}
+	_, err := newTSIGKeys(c.Keys)
+	p.require(err == nil, "Keys", len(c.Keys), fmt.Sprint(err))
 	p.require(len(c.CookieSecrets) <= maxSecrets, "CookieSecrets", len(c.CookieSecrets), "must be at most 2")
 }
 

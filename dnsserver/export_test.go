@@ -1,6 +1,7 @@
 package dnsserver
 
 import (
+	"bytes"
 	"context"
 	"net/netip"
 	"time"
@@ -33,6 +34,42 @@ func (s *Server) Accept(client netip.Addr, msg []byte) []byte {
 	r := udpReader{listener: &listener{Server: s}}
 	r.accept(msg, client)
 	return r.out
+}
+
+// Stream is what happens to a query that comes over TCP: it returns every message of the reply.
+func (s *Server) Stream(from Client, msg []byte) (messages [][]byte, err error) {
+	err = s.StreamTo(from, msg, func(msg []byte) error {
+		messages = append(messages, bytes.Clone(msg))
+		return nil
+	})
+	return messages, err
+}
+
+// StreamTo hands every message of the reply to send.
+func (s *Server) StreamTo(from Client, msg []byte, send func([]byte) error) error {
+	from.Transport = TCP
+	one, t := s.answerOrStream(from, msg, nil)
+	if t == nil {
+		return send(one)
+	}
+	return t.run(send)
+}
+
+// Journal returns how many steps the journal of the first zone has, and their octets.
+func (s *Server) Journal() (steps, octets int) {
+	for _, a := range s.zones[0].zones {
+		return a.transfers.journal.state()
+	}
+	return 0, 0
+}
+
+// Look has every zone look at its source.
+func (s *Server) Look() {
+	for _, level := range s.zones {
+		for _, a := range level.zones {
+			a.transfers.journal.look()
+		}
+	}
 }
 
 // ClientOf is clientOf.

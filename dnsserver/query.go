@@ -51,6 +51,9 @@ type query struct {
 	hasCookie bool
 	proven    bool // the cookie shows that the query comes from the address that it names
 
+	tsigAt int        // where the TSIG record starts, which is the last one; 0: there is none
+	sig    *signature // what it says, nil without one
+
 	name   [dnssd.MaxName]byte     // of the question, in wire form, ASCII capitals folded
 	starts [dnssd.MaxName / 2]byte // where each label of name starts
 	labels int
@@ -168,11 +171,16 @@ func (q *query) parseRecords(off int) bool {
 // parseRecord reads one record and returns where the next one starts.
 func (q *query) parseRecord(start, section int) (int, bool) {
 	off, ok := skipName(q.msg, start)
-	if !ok || off+recordFixed > len(q.msg) {
+	if !ok || off+recordFixed > len(q.msg) || q.tsigAt > 0 { // behind TSIG there is nothing (RFC 8945 section 5.1)
 		return 0, false
 	}
 	end := off + recordFixed + int(binary.BigEndian.Uint16(q.msg[off+8:]))
-	if binary.BigEndian.Uint16(q.msg[off:]) != dns.TypeOPT {
+	switch binary.BigEndian.Uint16(q.msg[off:]) {
+	case dns.TypeOPT:
+	case dns.TypeTSIG:
+		q.tsigAt = start
+		return end, end <= len(q.msg) && section == 3
+	default:
 		return end, end <= len(q.msg)
 	}
 	first := !q.opt

@@ -20,6 +20,8 @@ type reply struct {
 	srv       int // where the SRV record is that was added last
 	serial    uint32
 	options   options
+	signer    signer
+	transfer  *transfer // is the reply in place of this one; nil: this one is
 
 	rcode  int
 	aa, tc bool
@@ -51,6 +53,9 @@ func (s *Server) begin(q *query, buf []byte) reply {
 	if r.transport == UDP {
 		r.max = min(max(q.size, plainUDPSize), s.maxUDPSize)
 	}
+	if q.sig != nil {
+		r.sign(q)
+	}
 	r.limit = r.max
 	if q.opt {
 		r.options = s.optionsFor(q)
@@ -58,7 +63,20 @@ func (s *Server) begin(q *query, buf []byte) reply {
 	}
 	r.buf = append(buf, q.msg[:headerLen+q.question]...)
 	r.body = len(r.buf)
+	if r.opt && r.body-r.base > r.limit { // beside a signature, what was asked for may have no room
+		r.options = options{udpSize: uint16(s.maxUDPSize)}
+	}
 	return r
+}
+
+// sign sets aside room for a signature. The record that names a wrong key is left out where it would be too long.
+func (r *reply) sign(q *query) {
+	r.signer = newSigner(q)
+	n := r.signer.size()
+	if headerLen+q.question+optLen+n > r.max {
+		r.signer, n = signer{}, 0
+	}
+	r.max -= n
 }
 
 // len returns the octets of the reply so far.
@@ -162,7 +180,7 @@ func (r *reply) truncate() {
 	r.tc = true
 }
 
-// finish writes the OPT record and the header, and returns the buffer with the whole reply at its end.
+// finish writes the OPT record, the header and the signature, and returns the buffer with the whole reply at its end.
 func (r *reply) finish() []byte {
 	if r.opt {
 		r.putOPT()
@@ -187,5 +205,5 @@ func (r *reply) finish() []byte {
 	for i, n := range r.counts {
 		binary.BigEndian.PutUint16(head[6+2*i:], n)
 	}
-	return r.buf
+	return r.signer.sign(r.buf, r.base)
 }

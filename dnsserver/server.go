@@ -36,6 +36,8 @@ type Server struct {
 	chaos      chaos
 	nsid       []byte // nil for none
 	cookies    cookies
+	keys       tsigKeys
+	transfers  *transferPool
 	limiter    *limiter
 	maxUDPSize int
 	stats      stats
@@ -59,7 +61,11 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	zones, err := newAuthorities(c)
+	pool, err := newTransferPool(c)
+	if err != nil {
+		return nil, err
+	}
+	zones, err := newAuthorities(c, pool)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +78,8 @@ func New(config Config) (*Server, error) {
 		chaos:          told,
 		nsid:           append([]byte(nil), c.NSID...),
 		cookies:        newCookies(c),
+		keys:           pool.keys,
+		transfers:      pool,
 		limiter:        newLimiter(c),
 		maxUDPSize:     c.MaxUDPSize,
 		logger:         c.Logger,
@@ -101,6 +109,11 @@ func (s *Server) Run(ctx context.Context) error {
 			wg.Go(func() { l.serveUDP(ctx) })
 		}
 		wg.Go(func() { l.serveTCP(ctx) })
+	}
+	for _, level := range s.zones {
+		for _, a := range level.zones {
+			a.follow(ctx, &wg)
+		}
 	}
 	<-ctx.Done()
 	for _, l := range listeners {

@@ -15,6 +15,10 @@ type Stats struct {
 	Slipped    uint64         // queries beyond the rate limit that got a truncated one; not among Requests
 	SendErrors uint64         // replies that could not be sent
 
+	Signatures SignatureStats
+	Transfers  TransferStats
+	Notifies   NotifyStats
+
 	TCPOpen     int    // connections now open
 	TCPAccepted uint64 // connections ever accepted, refused ones not included
 	TCPEvicted  uint64 // idle connections closed to make room for new ones
@@ -37,7 +41,7 @@ var (
 	}
 	countedRcodes = [...]int{
 		-1, dns.RcodeSuccess, dns.RcodeFormatError, dns.RcodeServerFailure, dns.RcodeNameError,
-		dns.RcodeNotImplemented, dns.RcodeRefused, dns.RcodeBadVers, dns.RcodeBadCookie,
+		dns.RcodeNotImplemented, dns.RcodeRefused, dns.RcodeNotAuth, dns.RcodeBadVers, dns.RcodeBadCookie,
 	}
 )
 
@@ -81,6 +85,9 @@ func (s *Server) Stats() Stats {
 		Limited:     c.limited.Load(),
 		Slipped:     c.slipped.Load(),
 		SendErrors:  c.sendErrors.Load(),
+		Signatures:  s.transfers.signatures.stats(),
+		Transfers:   s.transfers.stats(s.zones),
+		Notifies:    s.transfers.notifies.stats(),
 		TCPOpen:     s.conns.len(),
 		TCPAccepted: c.tcpAccepted.Load(),
 		TCPEvicted:  c.tcpEvicted.Load(),

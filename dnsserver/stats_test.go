@@ -46,6 +46,7 @@ func TestStats(t *testing.T) {
 		},
 		Dropped:   2,
 		Truncated: 1,
+		Transfers: dnsserver.TransferStats{Refused: 1},
 	}
 	if diff := cmp.Diff(want, s.Stats()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

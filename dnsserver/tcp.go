@@ -166,7 +166,11 @@ func (c *tcpConn) hasWhole() bool {
 func (c *tcpConn) answer() bool {
 	start := len(c.out)
 	from := Client{Addr: c.addr, Transport: TCP, Idle: c.conns.promise()}
-	c.out = c.AnswerTo(from, c.body, append(c.out, 0, 0))
+	var t *transfer
+	if c.out, t = c.answerOrStream(from, c.body, append(c.out, 0, 0)); t != nil {
+		c.out = c.out[:start]
+		return c.stream(t)
+	}
 	n := len(c.out) - start - lengthLen
 	if n == 0 {
 		c.out = c.out[:start]
@@ -175,6 +179,24 @@ func (c *tcpConn) answer() bool {
 	binary.BigEndian.PutUint16(c.out[start:], uint16(n))
 	return true
 }
+
+// stream sends a zone transfer behind the replies that are still in out, message by message, and reports whether the
+// client took all of it.
+func (c *tcpConn) stream(t *transfer) bool {
+	err := t.run(func(msg []byte) error {
+		c.out = append(binary.BigEndian.AppendUint16(c.out, uint16(len(msg))), msg...)
+		if !c.flush() {
+			return errNotTaken
+		}
+		return nil
+	})
+	if err != nil {
+		c.logger.Warn("zone transfer", "client", c.addr, "error", err)
+	}
+	return err == nil
+}
+
+var errNotTaken = errors.New("the client does not take the messages")
 
 // flush sends what is in out in one write (RFC 7766 section 8) and reports whether that went well.
 func (c *tcpConn) flush() bool {

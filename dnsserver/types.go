@@ -33,7 +33,10 @@ func (t *types) in(view *store.View) *rrset {
 }
 
 // compile stops where no reply could hold the set, which bounds its cost; such a set is never written.
-func (t *types) compile(view *store.View) *rrset {
+func (t *types) compile(view *store.View) *rrset { return t.compileUpTo(view, maxMessageSize) }
+
+// compileUpTo stops where the set is larger than most octets.
+func (t *types) compileUpTo(view *store.View, most int) *rrset {
 	set := newRRset(dns.TypePTR, t.ttl)
 	if view.Answered("_tcp")+view.Answered("_udp") == 0 {
 		return set
@@ -42,7 +45,7 @@ func (t *types) compile(view *store.View) *rrset {
 		if ttl, ok := shortest(snapshot); ok {
 			set.add(t.record(snapshot.Service), ttl)
 		}
-		if set.size > maxMessageSize {
+		if set.size > most {
 			break
 		}
 	}

@@ -17,15 +17,17 @@ type Zone struct {
 	Name        string       // in presentation form; required
 	Source      Source       // required
 	NameServers []NameServer // default: ns1 in the zone, with the addresses of Config.Listen or else 127.0.0.1
+	Transfer    Transfer     // who may have the zone as a whole; default: nobody
 	Mailbox     string       // of who runs the zone: "a@b.example" or "a.b.example."; default: hostmaster in the zone
 }
 
 func (c *Config) completeZones(p *problems, listen []netip.AddrPort) {
 	p.require(len(c.Zones) > 0 && len(c.Zones) <= MaxZones, "Zones", len(c.Zones), fmt.Sprintf("must be 1 to %d", MaxZones))
 	c.Zones = slices.Clone(c.Zones)
+	keys, _ := newTSIGKeys(c.Keys) // whose errors are reported as those of Keys
 	for i := range c.Zones {
 		z := &c.Zones[i]
-		z.complete(p, fmt.Sprintf("Zones[%d].", i), listen)
+		z.complete(p, fmt.Sprintf("Zones[%d].", i), keys, listen)
 		for _, other := range c.Zones[:i] {
 			p.require(other.Name != z.Name || z.Name == "", fmt.Sprintf("Zones[%d].Name", i), z.Name, "must not be named twice")
 		}
@@ -37,7 +39,7 @@ func (c *Config) completeZones(p *problems, listen []netip.AddrPort) {
 }
 
 // complete fills in defaults and brings names into canonical form. Fields in the wrong are named with prefix.
-func (z *Zone) complete(p *problems, prefix string, listen []netip.AddrPort) {
+func (z *Zone) complete(p *problems, prefix string, keys tsigKeys, listen []netip.AddrPort) {
 	p.require(z.Source != nil, prefix+"Source", z.Source, "must be set")
 	name, err := dnssd.ParseZone(z.Name)
 	if err != nil {
@@ -46,6 +48,7 @@ func (z *Zone) complete(p *problems, prefix string, listen []netip.AddrPort) {
 	z.Name = name
 	z.completeMailbox(p, prefix)
 	z.completeNameServers(p, prefix, listen)
+	z.Transfer.complete(p, prefix+"Transfer.", keys)
 }
 
 // completeMailbox brings Mailbox into the form of a name (RFC 1035 section 8).
