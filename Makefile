@@ -9,10 +9,10 @@ TOOL     := go tool -modfile=$(CURDIR)/tools/go.mod
 NESTED   := bench resolverclient/grpc resolverclient/bench
 FUZZTIME ?= 1m
 
-.PHONY: help build run deps check test fuzz soak bench bench-dns bench-store bench-client clean
+.PHONY: help build run deps check test fuzz fuzz-packets mutants soak bench bench-dns bench-store bench-client clean
 
 help: ## list the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 build: ## build bin/dnsreg
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/dnsreg ./cmd/dnsreg
@@ -34,6 +34,13 @@ test: deps check ## deps, check and every test with the race detector
 
 fuzz: ## fuzz every parser of outside bytes, FUZZTIME (1m) each
 	scripts/fuzz $(FUZZTIME)
+
+fuzz-packets: FUZZTIME = 1h
+fuzz-packets: ## fuzz what answers packets, for an hour or FUZZTIME
+	scripts/fuzz $(FUZZTIME) '^FuzzAnswer'
+
+mutants: deps ## break every line of docs/conformance.md and see its test fail
+	go test -count=1 -timeout 2h -v -run TestMutants ./internal/conformance -mutants
 
 soak: ## the fault scenarios at length: more instances, leases of 30 s
 	go test -count=1 -timeout 2h -v ./internal/soak -long

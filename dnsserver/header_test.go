@@ -1,6 +1,7 @@
 package dnsserver_test
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -74,6 +75,11 @@ func TestB12NumberOfQuestions(t *testing.T) {
 				t.Errorf("%v", r)
 			}
 		})
+	}
+	// A cookie may come without a question, not with two.
+	two := message(header(flagsQuery, 2, 0, 0, 1), q, q, wireOPT(1232, 0, 0, wireOption(dns.EDNS0COOKIE, make([]byte, 8))))
+	if out := s.AnswerTo(dnsserver.Client{Addr: netip.MustParseAddr(client4)}, two, nil); out[3]&0xf != dns.RcodeFormatError {
+		t.Errorf("two questions with a cookie: %x", out)
 	}
 }
 

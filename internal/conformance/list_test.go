@@ -1,4 +1,4 @@
-package dnsserver_test
+package conformance_test
 
 import (
 	"fmt"
@@ -11,6 +11,9 @@ import (
 	"testing"
 )
 
+// root is the module's folder.
+const root = "../.."
+
 // conformanceLines are how many lines each part of the list has.
 var conformanceLines = []struct {
 	part  string
@@ -19,7 +22,7 @@ var conformanceLines = []struct {
 
 func conformanceText(tb testing.TB) string {
 	tb.Helper()
-	text, err := os.ReadFile("../docs/conformance.md")
+	text, err := os.ReadFile(root + "/docs/conformance.md")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -37,8 +40,23 @@ func conformance(tb testing.TB) (held map[string]string, order []string) {
 	return held, order
 }
 
-// testsOf returns the tests and fuzz targets of every package, as "store/TestX"; those of this package as "TestX" too.
-func testsOf(tb testing.TB, root string) map[string]bool {
+// notOffered is how a line begins that has a reason in place of tests, or behind them.
+const notOffered = "not offered: "
+
+// names returns the tests that hold a line, each with its package.
+func names(held string) []string {
+	held, _, _ = strings.Cut(held, notOffered)
+	all := strings.FieldsFunc(held, func(r rune) bool { return strings.ContainsRune(",; ", r) })
+	for i, name := range all {
+		if !strings.Contains(name, "/") {
+			all[i] = "dnsserver/" + name
+		}
+	}
+	return all
+}
+
+// testsOf returns the tests and fuzz targets of every package, as "store/TestX".
+func testsOf(tb testing.TB) map[string]bool {
 	tb.Helper()
 	tree := os.DirFS(root)
 	names := make(map[string]bool)
@@ -73,17 +91,14 @@ func TestConformanceListIsWhole(t *testing.T) {
 
 // TestConformanceTestsExist checks every name in the list: each line has tests that are there, or a reason.
 func TestConformanceTestsExist(t *testing.T) {
-	tests := testsOf(t, "..")
+	tests := testsOf(t)
 	held, _ := conformance(t)
 	for line, by := range held {
-		by, reason, refused := strings.Cut(by, "not offered: ")
+		by, reason, refused := strings.Cut(by, notOffered)
 		if refused && reason == "" || !refused && by == "" {
 			t.Errorf("%s: neither a test nor a reason", line)
 		}
-		for _, name := range strings.FieldsFunc(by, func(r rune) bool { return strings.ContainsRune(",; ", r) }) {
-			if !strings.Contains(name, "/") {
-				name = "dnsserver/" + name
-			}
+		for _, name := range names(by) {
 			if !tests[name] {
 				t.Errorf("%s: there is no %s", line, name)
 			}
@@ -91,34 +106,34 @@ func TestConformanceTestsExist(t *testing.T) {
 	}
 }
 
-// TestConformanceClientsAreTested checks the names that have a path wherever they stand, as in the list of clients.
-func TestConformanceClientsAreTested(t *testing.T) {
-	tests := testsOf(t, "..")
-	names := regexp.MustCompile(`[a-z0-9/]+/Test\w+`).FindAllString(conformanceText(t), -1)
-	for _, name := range names {
+// TestConformanceTestsExistElsewhere checks the names that have a path wherever they stand, as in the list of clients.
+func TestConformanceTestsExistElsewhere(t *testing.T) {
+	tests := testsOf(t)
+	all := regexp.MustCompile(`[a-z0-9/]+/(?:Test|Fuzz)\w+`).FindAllString(conformanceText(t), -1)
+	for _, name := range all {
 		if !tests[name] {
 			t.Errorf("there is no %s", name)
 		}
 	}
-	if len(names) < 20 {
-		t.Errorf("%d names", len(names))
+	if len(all) < 20 {
+		t.Errorf("%d names", len(all))
 	}
 }
 
 // TestConformanceListsItsTests is the way back: a test that is named for lines stands at each of them.
 func TestConformanceListsItsTests(t *testing.T) {
 	held, _ := conformance(t)
-	named := regexp.MustCompile(`^dnsserver/(Test((?:[BSETX][0-9]+)+)\D.*)$`)
+	named := regexp.MustCompile(`^dnsserver/Test((?:[BSETX][0-9]+)+)\D`)
 	found := 0
-	for name := range testsOf(t, "..") {
+	for name := range testsOf(t) {
 		match := named.FindStringSubmatch(name)
 		if match == nil {
 			continue
 		}
 		found++
-		for _, line := range regexp.MustCompile(`[A-Z][0-9]+`).FindAllString(match[2], -1) {
-			if !slices.Contains(strings.FieldsFunc(held[line], func(r rune) bool { return strings.ContainsRune(",; ", r) }), match[1]) {
-				t.Errorf("%s is not listed at %s", match[1], line)
+		for _, line := range regexp.MustCompile(`[A-Z][0-9]+`).FindAllString(match[1], -1) {
+			if !slices.Contains(names(held[line]), name) {
+				t.Errorf("%s is not listed at %s", name, line)
 			}
 		}
 	}
