@@ -1,6 +1,8 @@
 package store
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +11,70 @@ import (
 	"strings"
 	"time"
 )
+
+// Canonical returns the one byte form of a normalized instance: JSON of format 1, as encoding/json writes it without
+// spaces, whose bytes never change for the same content (golden vectors in testdata). Two instances are the same content
+// exactly if their canonical forms are equal.
+func (i Instance) Canonical() []byte {
+	b := make([]byte, 0, 256)
+	b = appendText(append(b, `{"v":1,"id":`...), i.ID)
+	b = appendText(append(b, `,"host":`...), i.Host)
+	b = appendList(append(b, `,"addresses":`...), i.Addresses, appendAddress)
+	b = strconv.AppendUint(append(b, `,"port":`...), uint64(i.Port), 10)
+	b = strconv.AppendUint(append(b, `,"priority":`...), uint64(i.Priority), 10)
+	b = strconv.AppendUint(append(b, `,"weight":`...), uint64(i.Weight), 10)
+	b = appendList(append(b, `,"txt":`...), i.TXT, appendText)
+	b = appendList(append(b, `,"subtypes":`...), i.Subtypes, appendText)
+	b = strconv.AppendInt(append(b, `,"ttl_ms":`...), i.TTL.Milliseconds(), 10)
+	return append(b, '}')
+}
+
+// appendText appends s as JSON.
+func appendText(b []byte, s string) []byte {
+	for i := range len(s) {
+		if mayBeEscaped(s[i]) {
+			text, _ := json.Marshal(s) // a string always encodes
+			return append(b, text...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}
+
+// mayBeEscaped reports whether encoding/json may write a character in another way than as it is.
+func mayBeEscaped(c byte) bool {
+	return c < 0x20 || c > 0x7e || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&'
+}
+
+func appendAddress(b []byte, a netip.Addr) []byte {
+	if a.Zone() != "" || !a.IsValid() {
+		text, _ := json.Marshal(a) // an address always encodes
+		return append(b, text...)
+	}
+	b = a.AppendTo(append(b, '"'))
+	return append(b, '"')
+}
+
+func appendList[T any](b []byte, list []T, element func([]byte, T) []byte) []byte {
+	b = append(b, '[')
+	for i, e := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = element(b, e)
+	}
+	return append(b, ']')
+}
+
+// ETag returns the name of the instance's content: the [ETagOf] its canonical form.
+func (i Instance) ETag() string { return ETagOf(i.Canonical()) }
+
+// ETagOf returns the first 16 octets of the SHA-256 of a canonical form, in hex.
+func ETagOf(canonical []byte) string {
+	sum := sha256.Sum256(canonical)
+	return hex.EncodeToString(sum[:16])
+}
 
 var errCanonical = errors.New("not an instance in canonical form")
 
@@ -116,7 +182,7 @@ func (p *parser) text() string {
 			s := p.rest[:i]
 			p.rest = p.rest[i+1:]
 			return s
-		case c == '\\' || c < 0x20 || c > 0x7e || c == '<' || c == '>' || c == '&':
+		case mayBeEscaped(c):
 			return p.escaped()
 		}
 	}

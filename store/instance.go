@@ -1,9 +1,6 @@
 package store
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"net/netip"
 	"time"
 
@@ -33,54 +30,6 @@ type Instance struct {
 	TXT       []string      // "key", "key=" or "key=value" (RFC 6763 section 6), in the order registered
 	Subtypes  []string      // labels (RFC 6763 section 7.1)
 	TTL       time.Duration // of the lease
-}
-
-// canonical is the frozen form behind Canonical; its field order and names belong to format 1.
-type canonical struct {
-	Format    int          `json:"v"`
-	ID        string       `json:"id"`
-	Host      string       `json:"host"`
-	Addresses []netip.Addr `json:"addresses"`
-	Port      uint16       `json:"port"`
-	Priority  uint16       `json:"priority"`
-	Weight    uint16       `json:"weight"`
-	TXT       []string     `json:"txt"`
-	Subtypes  []string     `json:"subtypes"`
-	TTL       int64        `json:"ttl_ms"`
-}
-
-// Canonical returns the one byte form of a normalized instance: JSON of format 1, whose bytes never change for the same
-// content (golden vectors in testdata). Two instances are the same content exactly if their canonical forms are equal.
-func (i Instance) Canonical() []byte {
-	data, err := json.Marshal(canonical{
-		Format:    1,
-		ID:        i.ID,
-		Host:      i.Host,
-		Addresses: orEmpty(i.Addresses),
-		Port:      i.Port,
-		Priority:  i.Priority,
-		Weight:    i.Weight,
-		TXT:       orEmpty(i.TXT),
-		Subtypes:  orEmpty(i.Subtypes),
-		TTL:       i.TTL.Milliseconds(),
-	})
-	if err != nil {
-		return nil // unreachable: no field's type can fail to encode
-	}
-	return data
-}
-
-func orEmpty[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
-}
-
-// ETag returns the name of the instance's content: the first 16 octets of the SHA-256 of its canonical form, in hex.
-func (i Instance) ETag() string {
-	sum := sha256.Sum256(i.Canonical())
-	return hex.EncodeToString(sum[:16])
 }
 
 // Key returns what tells the instances of a service apart: the id with ASCII capitals folded.

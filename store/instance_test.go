@@ -2,11 +2,14 @@ package store_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"net/netip"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/dnsreg/dnsreg/store"
 )
@@ -51,6 +54,55 @@ func TestCanonicalGolden(t *testing.T) {
 		if got := in.ETag(); got != etag {
 			t.Errorf("%s: ETag %s, want %s", in.ID, got, etag)
 		}
+	}
+}
+
+// canonical is the frozen form as encoding/json has it.
+type canonical struct {
+	Format    int          `json:"v"`
+	ID        string       `json:"id"`
+	Host      string       `json:"host"`
+	Addresses []netip.Addr `json:"addresses"`
+	Port      uint16       `json:"port"`
+	Priority  uint16       `json:"priority"`
+	Weight    uint16       `json:"weight"`
+	TXT       []string     `json:"txt"`
+	Subtypes  []string     `json:"subtypes"`
+	TTL       int64        `json:"ttl_ms"`
+}
+
+// TestCanonicalIsJSON holds the form to that of encoding/json, for whatever text there may be.
+func TestCanonicalIsJSON(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		texts, number := rapid.SliceOf(rapid.String()), rapid.Uint16()
+		want := canonical{
+			Format: 1, ID: rapid.String().Draw(t, "id"), Host: rapid.StringMatching(`[ -~]*`).Draw(t, "host"), Addresses: []netip.Addr{},
+			Port: number.Draw(t, "port"), Priority: number.Draw(t, "priority"), Weight: number.Draw(t, "weight"),
+			TXT: texts.Draw(t, "txt"), Subtypes: texts.Draw(t, "subtypes"), TTL: rapid.Int64Range(0, 1<<40).Draw(t, "ttl"),
+		}
+		all := append(addresses("10.0.0.5", "2001:db8::1", "fe80::1%eth<0>", "::ffff:1.2.3.4"), netip.Addr{})
+		for range rapid.IntRange(0, 3).Draw(t, "addresses") {
+			want.Addresses = append(want.Addresses, rapid.SampledFrom(all).Draw(t, "address"))
+		}
+		in := store.Instance{
+			ID: want.ID, Host: want.Host, Addresses: want.Addresses, Port: want.Port, Priority: want.Priority, Weight: want.Weight,
+			TXT: want.TXT, Subtypes: want.Subtypes, TTL: time.Duration(want.TTL) * time.Millisecond,
+		}
+		form, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(in.Canonical()); got != string(form) {
+			t.Fatalf("canonical form\n%s, want\n%s", got, form)
+		}
+	})
+}
+
+func BenchmarkCanonical(b *testing.B) {
+	in := goldenInstances()[0]
+	b.ReportAllocs()
+	for b.Loop() {
+		in.Canonical()
 	}
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -53,6 +54,22 @@ func (p *problems) check(field, value string, err error) {
 func (p *problems) require(ok bool, field string, value any, rule string) {
 	if !ok {
 		*p = append(*p, NewFieldError(field, fmt.Sprint(value), rule))
+	}
+}
+
+// atMost notes a number beyond a limit against a field: "must be at most 16 strings".
+func (p *problems) atMost(limit, n int, field, unit string) {
+	if n > limit {
+		*p = append(*p, NewFieldError(field, strconv.Itoa(n), strings.TrimSpace(fmt.Sprintf("must be at most %d %s", limit, unit))))
+	}
+}
+
+// each notes what is wrong with the elements of a list.
+func (p *problems) each(field string, list []string, check func(string) error) {
+	for i, s := range list {
+		if err := check(s); err != nil {
+			p.check(fmt.Sprintf("%s[%d]", field, i), s, err)
+		}
 	}
 }
 

@@ -104,10 +104,11 @@ func (r Rules) checkHost(p *problems, in Instance) {
 	external := dnssd.IsExternal(in.Host)
 	p.require(!external || len(in.Addresses) == 0, "addresses", in.Addresses, "must be empty for an external host")
 	p.require(external || len(in.Addresses) > 0, "addresses", in.Addresses, "must have at least one address")
-	p.require(len(in.Addresses) <= MaxAddresses, "addresses", len(in.Addresses), fmt.Sprintf("must be at most %d", MaxAddresses))
+	p.atMost(MaxAddresses, len(in.Addresses), "addresses", "")
 	for i, a := range in.Addresses {
-		ok := a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && a.Zone() == ""
-		p.require(ok, fmt.Sprintf("addresses[%d]", i), a, "must be a unicast address without a zone index")
+		if !a.IsValid() || a.IsUnspecified() || a.IsMulticast() || a.Zone() != "" {
+			p.require(false, fmt.Sprintf("addresses[%d]", i), a, "must be a unicast address without a zone index")
+		}
 	}
 }
 
@@ -120,21 +121,18 @@ func hostError(zone string, in Instance) error {
 }
 
 func checkTXT(p *problems, txt []string) {
-	p.require(len(txt) <= dnssd.MaxTXTStrings, "txt", len(txt), fmt.Sprintf("must be at most %d strings", dnssd.MaxTXTStrings))
-	size := dnssd.TXTSize(txt)
-	p.require(size <= dnssd.MaxTXT, "txt", fmt.Sprintf("%d octets", size), fmt.Sprintf("must be at most %d octets in all", dnssd.MaxTXT))
-	for i, s := range txt {
-		p.check(fmt.Sprintf("txt[%d]", i), s, dnssd.CheckTXTString(s))
+	p.atMost(dnssd.MaxTXTStrings, len(txt), "txt", "strings")
+	if size := dnssd.TXTSize(txt); size > dnssd.MaxTXT {
+		p.require(false, "txt", fmt.Sprintf("%d octets", size), fmt.Sprintf("must be at most %d octets in all", dnssd.MaxTXT))
 	}
+	p.each("txt", txt, dnssd.CheckTXTString)
 	twice, err := dnssd.CheckTXTKeys(txt)
 	p.check("txt", twice, err)
 }
 
 func checkSubtypes(p *problems, subtypes []string) {
-	p.require(len(subtypes) <= MaxSubtypes, "subtypes", len(subtypes), fmt.Sprintf("must be at most %d", MaxSubtypes))
-	for i, s := range subtypes {
-		p.check(fmt.Sprintf("subtypes[%d]", i), s, dnssd.CheckSubtype(s))
-	}
+	p.atMost(MaxSubtypes, len(subtypes), "subtypes", "")
+	p.each("subtypes", subtypes, dnssd.CheckSubtype)
 }
 
 func checkTTL(p *problems, ttl time.Duration) {

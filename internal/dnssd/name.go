@@ -127,9 +127,21 @@ func TargetName(zone, service, host string) string {
 	return host + "." + AddressName(zone, service)
 }
 
+// longest returns the length of the longest label before the service. What it is escaped with is not in the encoded name.
+func longest(id, host string, subtypes []string) int {
+	n := max(len(id), len(host))
+	for _, sub := range subtypes {
+		n = max(n, len(sub))
+	}
+	return n
+}
+
 // CheckLengths checks the names that are derived from an instance against the 255 octets of RFC 1035 section 2.3.4,
 // and names the first that is longer.
 func CheckLengths(zone, service, id, host string, subtypes []string) error {
+	if longest(id, host, subtypes)+len("._sub.")+len(service)+len(".")+len(zone) < MaxName {
+		return nil
+	}
 	names := []string{InstanceName(zone, service, id), TargetName(zone, service, host)}
 	for _, sub := range subtypes {
 		names = append(names, SubtypeName(zone, service, sub))

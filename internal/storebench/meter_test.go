@@ -6,11 +6,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-	"golang.org/x/sys/unix"
 
 	"github.com/dnsreg/dnsreg/internal/redistest"
 )
@@ -43,8 +43,8 @@ func redisMemoryUsed(t testing.TB, server *redistest.Server) int {
 // processCPU returns the time that this process has used, which is all servers and those who call them.
 func processCPU(t testing.TB) time.Duration {
 	t.Helper()
-	var usage unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		t.Fatal(err)
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())

@@ -137,20 +137,28 @@ func (r *reader) instance(s string) error {
 		return err
 	}
 	live := store.Live{Instance: in}
-	var form savedOverlay
-	if err := json.Unmarshal([]byte(overlay), &form); err != nil {
-		return fmt.Errorf("overlay of %q: %w", in.ID, err)
-	}
-	live.Overlay = store.Overlay(form)
 	snapshot := r.services[len(r.services)-1]
-	if err := checkOverlay(snapshot.Service, in.ID, live.Overlay); err != nil {
-		return err
+	if overlay != noOverlay {
+		if live.Overlay, err = parseOverlay(snapshot.Service, in.ID, overlay); err != nil {
+			return err
+		}
 	}
 	if n := len(snapshot.Instances); n > 0 && cmp.Compare(snapshot.Instances[n-1].Key(), live.Key()) >= 0 {
 		return fmt.Errorf("%w: %q is out of order", errSnapshot, in.ID)
 	}
 	snapshot.Instances = append(snapshot.Instances, live)
 	return nil
+}
+
+// noOverlay is the form of an overlay that sets nothing, as that of nearly every instance.
+const noOverlay = "{}"
+
+func parseOverlay(service store.Service, id, text string) (store.Overlay, error) {
+	var form savedOverlay
+	if err := json.Unmarshal([]byte(text), &form); err != nil {
+		return store.Overlay{}, fmt.Errorf("overlay of %q: %w", id, err)
+	}
+	return store.Overlay(form), checkOverlay(service, id, store.Overlay(form))
 }
 
 func (r *reader) tomb(s string) error {

@@ -19,7 +19,8 @@ func (s *Store) Register(ctx context.Context, service store.Service, instance st
 	if err != nil {
 		return store.Registration{}, err
 	}
-	record, etag := in.Canonical(), in.ETag()
+	record := in.Canonical()
+	etag := store.ETagOf(record)
 	n := nameOf(service, in.ID)
 	what := fmt.Sprintf("register %s %q", service, in.ID)
 	begin := time.Now()
