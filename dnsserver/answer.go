@@ -47,7 +47,7 @@ func (s *Server) Answer(msg, buf []byte, transport Transport) []byte {
 // many messages, is for connections alone, and refused here.
 func (s *Server) AnswerTo(from Client, msg, buf []byte) []byte {
 	from.streams = false
-	q := query{from: from}
+	q := query{from: from, counts: s.stats.share()}
 	if !s.read(&q, msg) {
 		return buf
 	}
@@ -55,16 +55,16 @@ func (s *Server) AnswerTo(from Client, msg, buf []byte) []byte {
 }
 
 // answerOrStream is AnswerTo for clients on a connection: where the reply is a stream of messages, it returns that, which
-// then has to be run, and buf as it is.
-func (s *Server) answerOrStream(from Client, msg, buf []byte) ([]byte, *transfer) {
+// then has to be run, and buf as it is. It counts in c.
+func (s *Server) answerOrStream(from Client, c *counters, msg, buf []byte) ([]byte, *transfer) {
 	from.streams = true
-	q := query{from: from}
+	q := query{from: from, counts: c}
 	if !s.read(&q, msg) {
 		return buf, nil
 	}
 	r := s.begin(&q, buf)
 	s.respond(&q, &r)
-	s.stats.count(&r)
+	c.count(&r)
 	if r.transfer != nil {
 		return buf, r.transfer
 	}
@@ -74,7 +74,7 @@ func (s *Server) answerOrStream(from Client, msg, buf []byte) ([]byte, *transfer
 // read reads msg into q and reports whether it deserves a reply. Every query of every transport passes here.
 func (s *Server) read(q *query, msg []byte) bool {
 	if !q.parse(msg) {
-		s.stats.dropped.Add(1)
+		q.counts.dropped.Add(1)
 		return false
 	}
 	s.cookies.take(q)
@@ -88,7 +88,7 @@ func (s *Server) read(q *query, msg []byte) bool {
 func (s *Server) reply(q *query, buf []byte) []byte {
 	r := s.begin(q, buf)
 	s.respond(q, &r)
-	s.stats.count(&r)
+	q.counts.count(&r)
 	return r.finish()
 }
 

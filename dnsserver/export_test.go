@@ -31,9 +31,8 @@ func (s *Server) CachedServices() int {
 
 // Accept is what happens to a query that comes over UDP from an address: it returns the reply, nil for none.
 func (s *Server) Accept(client netip.Addr, msg []byte) []byte {
-	r := udpReader{listener: &listener{Server: s}}
-	r.accept(msg, client)
-	return r.out
+	w := worker{Server: s, counts: &s.stats.shared[0]}
+	return w.accept(datagram{msg: msg, client: client}, nil)
 }
 
 // Stream is what happens to a query that comes over TCP: it returns every message of the reply.
@@ -48,7 +47,7 @@ func (s *Server) Stream(from Client, msg []byte) (messages [][]byte, err error) 
 // StreamTo hands every message of the reply to send.
 func (s *Server) StreamTo(from Client, msg []byte, send func([]byte) error) error {
 	from.Transport = TCP
-	one, t := s.answerOrStream(from, msg, nil)
+	one, t := s.answerOrStream(from, s.stats.share(), msg, nil)
 	if t == nil {
 		return send(one)
 	}
@@ -71,6 +70,39 @@ func (s *Server) Look() {
 		}
 	}
 }
+
+// Single makes the server use the loop for every system. It is to be called before Listen.
+func (s *Server) Single() { s.batched = false }
+
+// UDPSockets returns how many UDP sockets the server has.
+func (s *Server) UDPSockets() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, l := range s.listeners {
+		n += len(l.udp)
+	}
+	return n
+}
+
+// BusyWorkers returns how many workers have answered a query.
+func (s *Server) BusyWorkers() int {
+	s.stats.mu.Lock()
+	defer s.stats.mu.Unlock()
+	n := 0
+	for _, c := range s.stats.workers {
+		if len(requests([]*counters{c})) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Batched is batched.
+const Batched = batched
+
+// MaxQuery is maxQuery.
+const MaxQuery = maxQuery
 
 // ClientOf is clientOf.
 func ClientOf(addr netip.Addr) netip.Addr { return clientOf(addr) }

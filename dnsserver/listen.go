@@ -9,13 +9,16 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+
 	"github.com/dnsreg/dnsreg/internal/family"
 )
 
 // listener is one address that is served over UDP and TCP.
 type listener struct {
 	*Server
-	udp *net.UDPConn
+	udp []*net.UDPConn // at least one, all of the same address
 	tcp *net.TCPListener
 	any bool // every local address is served, so a UDP reply must be told which one to leave from
 }
@@ -54,7 +57,7 @@ func (s *Server) Addrs() []netip.AddrPort {
 	defer s.mu.Unlock()
 	addrs := make([]netip.AddrPort, len(s.listeners))
 	for i, l := range s.listeners {
-		addrs[i] = l.udp.LocalAddr().(*net.UDPAddr).AddrPort()
+		addrs[i] = l.address()
 	}
 	return addrs
 }
@@ -73,15 +76,11 @@ func (s *Server) bind(address netip.AddrPort) (*listener, error) {
 
 func (s *Server) bindOnce(address netip.AddrPort) (*listener, error) {
 	l := &listener{Server: s, any: !address.Addr().IsValid() || address.Addr().IsUnspecified()}
-	udp, err := net.ListenUDP(family.Network("udp", address.Addr()), net.UDPAddrFromAddrPort(address))
-	if err != nil {
-		return nil, family.Plain(err, "udp")
+	if err := l.bindUDP(address); err != nil {
+		return nil, errors.Join(err, l.close())
 	}
-	l.udp = udp
-	if err := l.prepareUDP(); err != nil {
-		return nil, errors.Join(fmt.Errorf("listen udp %v: %w", address, err), l.close())
-	}
-	port := udp.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	var err error
+	port := l.address().Port()
 	l.tcp, err = net.ListenTCP(family.Network("tcp", address.Addr()), net.TCPAddrFromAddrPort(netip.AddrPortFrom(address.Addr(), port)))
 	if err != nil {
 		return nil, errors.Join(family.Plain(err, "tcp"), l.close())
@@ -89,25 +88,71 @@ func (s *Server) bindOnce(address netip.AddrPort) (*listener, error) {
 	return l, nil
 }
 
-// stop ends accepting and makes readers come back.
-func (l *listener) stop() {
-	past := time.Unix(1, 0)
-	for _, err := range []error{l.tcp.Close(), l.udp.SetReadDeadline(past)} {
+// bindUDP binds the UDP sockets: one for each worker where that is how the system does it best, else one for all. A port
+// that is taken is an error in either case.
+func (l *listener) bindUDP(address netip.AddrPort) error {
+	network := family.Network("udp", address.Addr())
+	conn, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(address))
+	if err != nil {
+		return family.Plain(err, "udp")
+	}
+	l.udp = []*net.UDPConn{conn}
+	if l.batched {
+		more, err := bindMore(conn, network, l.udpReaders-1)
+		l.udp = append(l.udp, more...)
 		if err != nil {
-			l.logger.Warn("stop listening", "address", l.udp.LocalAddr(), "error", err)
+			return family.Plain(err, "udp")
 		}
+	}
+	for _, conn := range l.udp {
+		if err := l.prepareUDP(conn); err != nil {
+			return fmt.Errorf("listen udp %v: %w", address, err)
+		}
+	}
+	return nil
+}
+
+// prepareUDP sets a socket's options. A smaller receive buffer than asked for is no error.
+func (l *listener) prepareUDP(conn *net.UDPConn) error {
+	if err := setReceiveBuffer(conn, receiveBuffer); err != nil {
+		l.logger.Debug("receive buffer", "address", conn.LocalAddr(), "error", err)
+	}
+	if !l.any {
+		return nil
+	}
+	err4 := ipv4.NewPacketConn(conn).SetControlMessage(ipv4.FlagDst, true)
+	err6 := ipv6.NewPacketConn(conn).SetControlMessage(ipv6.FlagDst|ipv6.FlagInterface, true)
+	if err4 != nil && err6 != nil {
+		return errors.Join(err4, err6)
+	}
+	return nil
+}
+
+// address returns what is bound, with the port in place of 0.
+func (l *listener) address() netip.AddrPort { return l.udp[0].LocalAddr().(*net.UDPAddr).AddrPort() }
+
+// stop ends accepting and makes readers come back. A worker that is sending has a while to end.
+func (l *listener) stop() {
+	errs := []error{l.tcp.Close()}
+	for _, conn := range l.udp {
+		errs = append(errs, conn.SetReadDeadline(time.Unix(1, 0)), conn.SetWriteDeadline(time.Now().Add(l.stopTimeout)))
+	}
+	if err := errors.Join(errs...); err != nil {
+		l.logger.Warn("stop listening", "address", l.address(), "error", err)
 	}
 }
 
 func (l *listener) close() error {
-	var err error
+	var errs []error
 	if l.tcp != nil {
-		err = l.tcp.Close()
+		if err := l.tcp.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
 	}
-	if errors.Is(err, net.ErrClosed) {
-		err = nil
+	for _, conn := range l.udp {
+		errs = append(errs, conn.Close())
 	}
-	return errors.Join(err, l.udp.Close())
+	return errors.Join(errs...)
 }
 
 func closeAll(listeners []*listener) error {

@@ -91,23 +91,25 @@ func TestT8TruncatedThenTCP(t *testing.T) {
 
 // TestB21 relies on connected sockets, which take replies from the address they are connected to and no other.
 func TestB21RepliesLeaveFromTheAddressAsked(t *testing.T) {
-	for _, listen := range []string{":0", "0.0.0.0:0"} {
-		s := start(t, newServer(t, newSource(web(t)), func(c *dnsserver.Config) { c.Listen = []string{listen} }))
-		port := s.Addrs()[0].Port()
-		hosts := []string{"127.0.0.1", "127.0.0.2", "127.1.2.3", "127.0.0.1"}
-		if s.Addrs()[0].Addr().Is6() {
-			hosts = append(hosts, "::1")
-		}
-		for _, host := range hosts {
-			addr := netip.AddrPortFrom(netip.MustParseAddr(host), port).String()
-			for range 2 { // the second time from what is remembered
-				if r := over(t, "udp", addr, question(zone, dns.TypeSOA)); len(r.Answer) != 1 {
-					t.Errorf("%s: %v", addr, r)
-				}
+	eachLoop(t, func(t *testing.T, build maker) {
+		for _, listen := range []string{":0", "0.0.0.0:0"} {
+			s := start(t, build(t, newSource(web(t)), func(c *dnsserver.Config) { c.Listen = []string{listen} }))
+			port := s.Addrs()[0].Port()
+			hosts := []string{"127.0.0.1", "127.0.0.2", "127.1.2.3", "127.0.0.1"}
+			if s.Addrs()[0].Addr().Is6() {
+				hosts = append(hosts, "::1")
 			}
-			over(t, "tcp", addr, question(zone, dns.TypeSOA))
+			for _, host := range hosts {
+				addr := netip.AddrPortFrom(netip.MustParseAddr(host), port).String()
+				for range 2 { // the second time from what is remembered
+					if r := over(t, "udp", addr, question(zone, dns.TypeSOA)); len(r.Answer) != 1 {
+						t.Errorf("%s: %v", addr, r)
+					}
+				}
+				over(t, "tcp", addr, question(zone, dns.TypeSOA))
+			}
 		}
-	}
+	})
 }
 
 func TestListenSeveralAddresses(t *testing.T) {
@@ -201,32 +203,39 @@ func (g gate) View() *store.View {
 }
 
 func TestRunFinishesWhatIsInHand(t *testing.T) {
-	for _, network := range []string{"udp", "tcp"} {
-		g := gate{newSource(web(t)), make(chan struct{}), make(chan struct{})}
-		s := start(t, newServer(t, g))
-		conn, err := dns.DialTimeout(network, s.addr, patience)
-		if err != nil {
-			t.Fatal(err)
+	eachLoop(t, func(t *testing.T, build maker) {
+		for _, network := range []string{"udp", "tcp"} {
+			finishesWhatIsInHand(t, build, network)
 		}
-		if err := conn.WriteMsg(question(zone, dns.TypeSOA)); err != nil {
-			t.Fatal(err)
-		}
-		<-g.entered
-		ended := make(chan error, 1)
-		go func() { ended <- s.stop() }()
-		close(g.open)
-		if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
-			t.Fatal(err)
-		}
-		if r, err := conn.ReadMsg(); err != nil || len(r.Answer) != 1 {
-			t.Errorf("%s: reply %v, %v", network, r, err)
-		}
-		if err := <-ended; err != nil {
-			t.Errorf("%s: %v", network, err)
-		}
-		if err := conn.Close(); err != nil {
-			t.Error(err)
-		}
+	})
+}
+
+// finishesWhatIsInHand stops a server while it is answering.
+func finishesWhatIsInHand(t *testing.T, newServer maker, network string) {
+	g := gate{newSource(web(t)), make(chan struct{}), make(chan struct{})}
+	s := start(t, newServer(t, g))
+	conn, err := dns.DialTimeout(network, s.addr, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.WriteMsg(question(zone, dns.TypeSOA)); err != nil {
+		t.Fatal(err)
+	}
+	<-g.entered
+	ended := make(chan error, 1)
+	go func() { ended <- s.stop() }()
+	close(g.open)
+	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := conn.ReadMsg(); err != nil || len(r.Answer) != 1 {
+		t.Errorf("%s: reply %v, %v", network, r, err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("%s: %v", network, err)
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -250,36 +259,38 @@ func TestPause(t *testing.T) {
 
 // TestUDPManyClients has clients ask at the same time, with datagrams between the queries that are none.
 func TestUDPManyClients(t *testing.T) {
-	const clients, queries = 8, 50
-	s := start(t, newServer(t, newSource(web(t))))
-	var wg sync.WaitGroup
-	for range clients {
-		wg.Go(func() {
-			conn, err := dns.DialTimeout("udp", s.addr, patience)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer func() { _ = conn.Close() }()
-			_ = conn.SetDeadline(time.Now().Add(patience))
-			for range queries {
-				m := question("_http._tcp."+zone, dns.TypeSRV)
-				_, garbage := conn.Conn.Write([]byte("no query"))
-				if err := errors.Join(garbage, conn.WriteMsg(m)); err != nil {
+	eachLoop(t, func(t *testing.T, build maker) {
+		const clients, queries = 8, 50
+		s := start(t, build(t, newSource(web(t))))
+		var wg sync.WaitGroup
+		for range clients {
+			wg.Go(func() {
+				conn, err := dns.DialTimeout("udp", s.addr, patience)
+				if err != nil {
 					t.Error(err)
 					return
 				}
-				if r, err := conn.ReadMsg(); err != nil || r.Id != m.Id || len(r.Answer) != 2 {
-					t.Errorf("%v, %v", r, err)
-					return
+				defer func() { _ = conn.Close() }()
+				_ = conn.SetDeadline(time.Now().Add(patience))
+				for range queries {
+					m := question("_http._tcp."+zone, dns.TypeSRV)
+					_, garbage := conn.Conn.Write([]byte("no query"))
+					if err := errors.Join(garbage, conn.WriteMsg(m)); err != nil {
+						t.Error(err)
+						return
+					}
+					if r, err := conn.ReadMsg(); err != nil || r.Id != m.Id || len(r.Answer) != 2 {
+						t.Errorf("%v, %v", r, err)
+						return
+					}
 				}
-			}
-		})
-	}
-	wg.Wait()
-	eventually(t, "datagrams missing", func() bool { return s.Stats().Dropped == clients*queries })
-	got := s.Stats()
-	if got.SendErrors != 0 || len(got.Requests) != 1 || got.Requests[0].Count != clients*queries {
-		t.Errorf("%+v", got)
-	}
+			})
+		}
+		wg.Wait()
+		eventually(t, "datagrams missing", func() bool { return s.Stats().Dropped == clients*queries })
+		got := s.Stats()
+		if got.SendErrors != 0 || len(got.Requests) != 1 || got.Requests[0].Count != clients*queries {
+			t.Errorf("%+v", got)
+		}
+	})
 }

@@ -42,7 +42,9 @@ type query struct {
 	asked
 	msg     []byte
 	from    Client
-	bad     bool // its form is in error
+	counts  *counters // of who answers it
+	cut     bool      // msg is not all of it
+	bad     bool      // its form is in error
 	qclass  uint16
 	version byte // of EDNS
 
@@ -72,7 +74,7 @@ func (q *query) parse(msg []byte) bool {
 	q.rd = msg[2]&0x01 != 0
 	switch q.opcode {
 	case dns.OpcodeQuery, dns.OpcodeNotify, dns.OpcodeUpdate:
-		q.bad = !q.parseBody()
+		q.bad = !q.parseBody() || q.cut
 	default: // whose body may have any form
 		q.bad = true
 	}

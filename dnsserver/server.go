@@ -45,6 +45,7 @@ type Server struct {
 
 	listen         []netip.AddrPort
 	udpReaders     int
+	batched        bool // UDP by batchLoop, not singleLoop
 	idleTimeout    time.Duration
 	messageTimeout time.Duration
 	stopTimeout    time.Duration
@@ -85,6 +86,7 @@ func New(config Config) (*Server, error) {
 		logger:         c.Logger,
 		listen:         listen,
 		udpReaders:     c.UDPReaders,
+		batched:        batched,
 		idleTimeout:    c.IdleTimeout,
 		messageTimeout: c.MessageTimeout,
 		stopTimeout:    c.StopTimeout,
@@ -105,8 +107,8 @@ func (s *Server) Run(ctx context.Context) error {
 
 	var wg sync.WaitGroup
 	for _, l := range listeners {
-		for range s.udpReaders {
-			wg.Go(func() { l.serveUDP(ctx) })
+		for i := range s.udpReaders {
+			wg.Go(func() { l.serveUDP(ctx, l.udp[i%len(l.udp)]) })
 		}
 		wg.Go(func() { l.serveTCP(ctx) })
 	}

@@ -42,7 +42,7 @@ func (l *listener) serveTCP(ctx context.Context) {
 // accept serves a connection in a goroutine of its own if the limits allow it.
 func (l *listener) accept(wg *sync.WaitGroup, conn *net.TCPConn) {
 	addr := clientAddr(conn)
-	c := &tcpConn{Server: l.Server, conn: conn, addr: addr, client: clientOf(addr), in: bufio.NewReaderSize(conn, readChunk)}
+	c := &tcpConn{Server: l.Server, conn: conn, addr: addr, client: clientOf(addr), counts: l.stats.share(), in: bufio.NewReaderSize(conn, readChunk)}
 	c.idleSince.Store(time.Now().UnixNano())
 	evicted, ok := l.conns.admit(c)
 	if evicted != nil {
@@ -74,6 +74,7 @@ type tcpConn struct {
 	conn   net.Conn
 	addr   netip.Addr
 	client netip.Addr // what stands for it in the limits
+	counts *counters
 	in     *bufio.Reader
 	body   []byte // the current message
 	out    []byte // replies that were not sent yet, each behind its length
@@ -167,7 +168,7 @@ func (c *tcpConn) answer() bool {
 	start := len(c.out)
 	from := Client{Addr: c.addr, Transport: TCP, Idle: c.conns.promise()}
 	var t *transfer
-	if c.out, t = c.answerOrStream(from, c.body, append(c.out, 0, 0)); t != nil {
+	if c.out, t = c.answerOrStream(from, c.counts, c.body, append(c.out, 0, 0)); t != nil {
 		c.out = c.out[:start]
 		return c.stream(t)
 	}
@@ -215,7 +216,7 @@ func (c *tcpConn) flush() bool {
 		c.out = nil
 	}
 	if err != nil {
-		c.stats.sendErrors.Add(1)
+		c.counts.sendErrors.Add(1)
 		c.logger.Debug("write tcp", "client", c.addr, "error", err)
 	}
 	return err == nil

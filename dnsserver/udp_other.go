@@ -1,0 +1,15 @@
+//go:build !linux || !(amd64 || arm64)
+
+package dnsserver
+
+import "net"
+
+// batched says that this system has no batchLoop.
+const batched = false
+
+func (l *listener) newBatchLoop(conn *net.UDPConn, w worker) udpLoop { return l.newSingleLoop(conn, w) }
+
+// bindMore opens no more sockets: several loops may share one.
+func bindMore(*net.UDPConn, string, int) ([]*net.UDPConn, error) { return nil, nil }
+
+func setReceiveBuffer(conn *net.UDPConn, size int) error { return conn.SetReadBuffer(size) }
