@@ -8,8 +8,9 @@ LDFLAGS  := -X main.version=$(VERSION)
 TOOL     := go tool -modfile=$(CURDIR)/tools/go.mod
 NESTED   := bench resolverclient/grpc resolverclient/bench
 FUZZTIME ?= 1m
+BENCH    ?= -docs ../docs
 
-.PHONY: help build run deps check test fuzz fuzz-packets mutants soak bench bench-dns bench-store bench-client clean
+.PHONY: help build run deps check test fuzz fuzz-packets mutants soak bench bench-dns bench-code bench-store bench-client clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -30,7 +31,7 @@ check: ## vet, staticcheck and formatting, nested modules included
 test: deps check ## deps, check and every test with the race detector
 	go test -race -count=1 -timeout 20m $$(go list ./... | grep -v /internal/soak)
 	go test -race -count=1 -timeout 20m ./internal/soak # by itself: it judges by the clock
-	for dir in resolverclient/grpc resolverclient/bench; do (cd $$dir && go test -race -count=1 -timeout 10m ./...); done
+	for dir in $(NESTED); do (cd $$dir && go test -race -count=1 -timeout 10m ./...); done
 
 fuzz: ## fuzz every parser of outside bytes, FUZZTIME (1m) each
 	scripts/fuzz $(FUZZTIME)
@@ -46,11 +47,13 @@ soak: ## the fault scenarios at length: more instances, leases of 30 s
 	go test -count=1 -timeout 2h -v ./internal/soak -long
 	go test -count=1 -timeout 30m -v -run TestOrdeal ./resolverclient -long
 
-bench: ## run the benchmarks of every package
-	go test -run '^$$' -bench . -benchmem ./...
+bench: bench-dns bench-store bench-client ## everything that is measured, one after the other
 
-bench-dns: build ## measure the DNS server beside Knot and NSD, into docs/performance.md
-	cd bench && go run . -dnsreg ../bin/dnsreg -docs ../docs
+bench-dns: build ## measure the DNS server beside Knot and NSD, into docs/performance.md; BENCH=-quick: a look, printed only
+	cd bench && go run . -dnsreg ../bin/dnsreg $(BENCH)
+
+bench-code: ## run the benchmarks of every package
+	go test -run '^$$' -bench . -benchmem ./...
 
 bench-store: ## measure the stores at 100,000 and 1,000,000 instances, into docs/performance.md
 	go test -count=1 -timeout 2h -v ./internal/storebench -instances 100000,1000000 -docs $(CURDIR)/docs/performance.md

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dnsreg/dnsreg/bench/internal/stats"
 	"github.com/dnsreg/dnsreg/bench/internal/suite"
 )
 
@@ -14,8 +15,9 @@ import (
 func machine() string {
 	info, _ := os.ReadFile("/proc/cpuinfo") // without it the model stays unknown
 	load, _ := os.ReadFile("/proc/loadavg")
-	return fmt.Sprintf("%s: %d cores of %s, %s; load at the start %s; %s", time.Now().UTC().Format("2006-01-02 15:04 MST"),
-		runtime.NumCPU(), model(string(info)), virtual(string(info)), first(string(load)), runtime.Version())
+	release, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return fmt.Sprintf("%s: %d cores of %s, %s; Linux %s; load at the start %s; %s", time.Now().UTC().Format("2006-01-02 15:04 MST"),
+		runtime.NumCPU(), model(string(info)), virtual(string(info)), strings.TrimSpace(string(release)), first(string(load)), runtime.Version())
 }
 
 // model returns what the processor calls itself.
@@ -45,8 +47,21 @@ func first(text string) string {
 
 // method says how a measurement is made.
 func (o *options) method() string {
-	return fmt.Sprintf("Medians of %d rounds (least to greatest), %v each; every round asks all servers in turn. Server on core 0, load on core 1; "+
-		"CPU is user and system time of the server's whole process tree; others is what else ran on its core. A window of 1,000 queries, over TCP of 200 on 20 connections by dnsperf.", o.runs, o.each)
+	return fmt.Sprintf("Medians of %d rounds (least–greatest) of %v each; every round asks all servers in turn. Server on core %d, load on core %d.",
+		o.runs, o.each, o.cores[0], o.cores[1])
+}
+
+// disturbance says how much of the cores neither servers nor load used.
+func disturbance(start float64, rows []suite.Row) string {
+	var all []float64
+	for _, row := range rows {
+		for _, s := range row.Samples {
+			all = append(all, s.Foreign)
+		}
+	}
+	during := stats.Of(all)
+	return fmt.Sprintf("others used %.0f%% of both cores at the start, %.0f%% (%.0f–%.0f) in the samples",
+		100*start, 100*during.Median, 100*during.Min, 100*during.Max)
 }
 
 // versions lists the version of each subject that has one.

@@ -11,13 +11,14 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/dnsreg/dnsreg/bench/internal/peer"
+	"github.com/dnsreg/dnsreg/bench/internal/proc"
 	"github.com/dnsreg/dnsreg/bench/internal/report"
 	"github.com/dnsreg/dnsreg/bench/internal/subject"
 	"github.com/dnsreg/dnsreg/bench/internal/suite"
@@ -30,7 +31,8 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run runs the command line args and returns the exit code: 0, 1 for an error, 2 for wrong usage.
+// run runs the command line args and returns the exit code: 0, 1 for an error and with -gate for a bound that is not kept,
+// 2 for wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "child" {
 		return exit(stderr, subject.Run(ctx, args[1:]))
@@ -58,6 +60,9 @@ type options struct {
 	runs   int
 	each   time.Duration
 	large  int
+	noisy  bool
+	gate   bool
+	cores  [2]int // the server's and the load's
 }
 
 func parse(args []string, stderr io.Writer) (*options, error) {
@@ -68,9 +73,11 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	var quick bool
 	flags.StringVar(&o.binary, "dnsreg", "../bin/dnsreg", "`path` of the binary to measure")
 	flags.StringVar(&o.docs, "docs", "", "`folder` whose performance.md and img/ to write to; none: print only")
-	flags.StringVar(&only, "only", "", "comma-separated `names` of scenarios or groups: "+suite.Names(suite.All(largeZone)))
+	flags.StringVar(&only, "only", "", "comma-separated `names` of scenarios or groups: "+suite.Names(suite.All(largeZone))+"; profile")
 	flags.IntVar(&o.runs, "runs", 0, "`rounds` to record; default 5, with -quick 3")
 	flags.BoolVar(&quick, "quick", false, "few and short samples, and a smaller large zone")
+	flags.BoolVar(&o.noisy, "noisy", false, "measure although others use the cores")
+	flags.BoolVar(&o.gate, "gate", false, "end with 1 unless every bound is measured and kept")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -78,9 +85,9 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		fmt.Fprintf(stderr, "bench: -runs %d, arguments %q: neither less than 0 rounds nor arguments make sense\n", o.runs, flags.Args())
 		return nil, flag.ErrHelp
 	}
-	o.each, o.large = 2*time.Second, largeZone
+	o.each, o.large = 1500*time.Millisecond, largeZone
 	if quick {
-		o.each, o.large = 500*time.Millisecond, largeZone/10
+		o.each, o.large = 300*time.Millisecond, largeZone/10
 	}
 	if o.runs == 0 {
 		o.runs = map[bool]int{false: 5, true: 3}[quick]
@@ -100,7 +107,7 @@ func (o *options) bench(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	list, err := suite.Select(suite.All(o.large), o.only)
+	list, err := o.scenarios()
 	if err != nil {
 		return err
 	}
@@ -109,55 +116,107 @@ func (o *options) bench(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	cfg := suite.Config{Binary: o.binary, Dir: dir, Runs: o.runs, Duration: o.each, Logger: slog.New(slog.NewTextHandler(stderr, nil))}
-	result := &report.Report{Machine: machine(), Method: o.method()}
-	result.Rows, err = suite.Run(ctx, cfg, list)
-	if err == nil {
-		result.Facts, err = o.facts(ctx, dir)
-	}
-	result.Machine += "; " + versions(result.Rows)
-	err = errors.Join(err, result.Print(stdout))
-	if err != nil || o.docs == "" {
+	others, err := o.quiet(ctx, stderr)
+	if err != nil {
 		return err
 	}
-	return result.Save(o.docs)
+	cfg := suite.Config{
+		Binary: o.binary, Dir: dir, Cores: o.cores, Runs: o.runs, Duration: o.each, Noisy: o.noisy,
+		Logger: slog.New(slog.NewTextHandler(stderr, nil)),
+	}
+	result := &report.Report{Machine: machine(), Method: o.method()}
+	err = o.measure(ctx, cfg, list, result)
+	result.Machine += "; " + disturbance(others, result.Rows) + "; " + versions(result.Rows)
+	if err := errors.Join(err, result.Print(stdout)); err != nil {
+		return err
+	}
+	if o.docs != "" {
+		if err := result.Save(o.docs); err != nil {
+			return err
+		}
+	}
+	return o.judge(result.Verdicts())
 }
 
-// facts measures what is not a scenario, with all scenarios or with those that each of it belongs to.
-func (o *options) facts(ctx context.Context, dir string) ([]suite.Fact, error) {
-	var facts []suite.Fact
+// measure fills in the results, as far as it comes.
+func (o *options) measure(ctx context.Context, cfg suite.Config, list []suite.Scenario, result *report.Report) error {
+	var err error
+	if result.Rows, err = suite.Run(ctx, cfg, list); err != nil {
+		return err
+	}
 	if o.wants("changes") {
-		costs, err := suite.Changes(ctx, 5, 1000)
-		if err != nil {
-			return facts, err
+		if result.Facts, err = suite.Changes(ctx, cfg, 5, 1000); err != nil {
+			return err
 		}
-		facts = append(facts, costs...)
 	}
 	if o.wants("growth") {
-		heap, err := suite.Heap(ctx, dir, zone.Zone{Services: o.large, Instances: 10})
+		heap, err := suite.Heap(ctx, cfg, zone.Zone{Services: o.large, Instances: 10})
 		if err != nil {
-			return facts, err
+			return err
 		}
-		facts = append(facts, heap)
+		result.Facts = append([]suite.Fact{heap}, result.Facts...)
 	}
-	return facts, nil
+	if o.wants(profile) {
+		result.Profile, err = suite.Profile(ctx, cfg, zone.Zone{Services: 1000, Instances: 5})
+	}
+	return err
 }
 
+// profile is what -only calls the profile.
+const profile = "profile"
+
+// scenarios returns what is selected of them.
+func (o *options) scenarios() ([]suite.Scenario, error) {
+	names := slices.DeleteFunc(slices.Clone(o.only), func(name string) bool { return name == profile })
+	if len(names) == 0 && len(o.only) > 0 {
+		return nil, nil
+	}
+	return suite.Select(suite.All(o.large), names)
+}
+
+// wants reports whether what belongs to a group is to be measured.
 func (o *options) wants(group string) bool {
 	return len(o.only) == 0 || slices.Contains(o.only, group)
 }
 
-// check names everything that a measurement needs and that is not there.
+// judge is an error with -gate unless every bound is kept.
+func (o *options) judge(verdicts []suite.Verdict) error {
+	if !o.gate {
+		return nil
+	}
+	kept := 0
+	for _, v := range verdicts {
+		if v.Met() {
+			kept++
+		}
+	}
+	if all := suite.Gates(); kept < all {
+		return fmt.Errorf("%d of %d bounds are kept", kept, all)
+	}
+	return nil
+}
+
+// check completes the options and names everything that a measurement needs and that is not there.
 func (o *options) check() error {
 	var problems []error
 	if missing := peer.Missing(); len(missing) > 0 {
 		problems = append(problems, fmt.Errorf("missing Debian packages: apt-get install %s", strings.Join(missing, " ")))
 	}
-	if _, err := os.Stat(o.binary); err != nil {
+	path, err := filepath.Abs(o.binary) // servers run in folders of their own
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
 		problems = append(problems, fmt.Errorf("the binary to measure, see -dnsreg: %w", err))
 	}
-	if runtime.NumCPU() < 2 {
-		problems = append(problems, errors.New("two cores are needed, one for the server and one for the load"))
+	o.binary = path
+	cores, err := proc.Cores()
+	if err == nil && len(cores) < len(o.cores) {
+		err = errors.New("two cores are needed, one for the server and one for the load")
 	}
+	if err != nil {
+		return errors.Join(append(problems, err)...)
+	}
+	o.cores = [2]int(cores[:2])
 	return errors.Join(problems...)
 }

@@ -10,21 +10,26 @@ import (
 	"time"
 )
 
-// Dnsperf is one run of dnsperf over TCP.
+// Dnsperf is one run of dnsperf.
 type Dnsperf struct {
-	Server      netip.AddrPort
-	Queries     string // path of the file of queries
-	Duration    time.Duration
-	Connections int
-	Window      int // the most that may be unanswered, in all
+	Server   netip.AddrPort
+	Queries  string // path of the file of queries
+	Duration time.Duration
+	TCP      bool
+	Clients  int // local ports, or connections
+	Window   int // the most that may be unanswered, in all
 }
 
 // Run runs it where this process is pinned.
 func (d Dnsperf) Run(ctx context.Context) (Result, error) {
+	mode := "udp"
+	if d.TCP {
+		mode = "tcp"
+	}
 	args := []string{
-		"-m", "tcp", "-s", d.Server.Addr().String(), "-p", strconv.Itoa(int(d.Server.Port())), "-d", d.Queries,
+		"-m", mode, "-s", d.Server.Addr().String(), "-p", strconv.Itoa(int(d.Server.Port())), "-d", d.Queries,
 		"-l", strconv.FormatFloat(d.Duration.Seconds(), 'f', -1, 64),
-		"-c", strconv.Itoa(d.Connections), "-q", strconv.Itoa(d.Window),
+		"-c", strconv.Itoa(d.Clients), "-q", strconv.Itoa(d.Window),
 	}
 	text, err := exec.CommandContext(ctx, "dnsperf", args...).CombinedOutput()
 	if err != nil {

@@ -50,7 +50,7 @@ func TestParseDnsperf(t *testing.T) {
 
 // TestDnsperf runs it against a server over TCP.
 func TestDnsperf(t *testing.T) {
-	server := &dns.Server{Net: "tcp", Addr: "127.0.0.1:0", Handler: dns.HandlerFunc(func(w dns.ResponseWriter, query *dns.Msg) {
+	server := &dns.Server{Net: "tcp", Addr: "127.0.0.1:0", MaxTCPQueries: -1, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, query *dns.Msg) {
 		_ = w.WriteMsg(answers(2, dns.RcodeSuccess)(query))
 	})}
 	started, done := make(chan struct{}), make(chan error, 1)
@@ -70,11 +70,11 @@ func TestDnsperf(t *testing.T) {
 	if err := os.WriteFile(path, []byte("_s00000._tcp.svc.internal. SRV\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r, err := load.Dnsperf{Server: addr, Queries: path, Duration: 200 * time.Millisecond, Connections: 2, Window: 10}.Run(t.Context())
+	r, err := load.Dnsperf{Server: addr, Queries: path, Duration: 200 * time.Millisecond, TCP: true, Clients: 2, Window: 10}.Run(t.Context())
 	if err != nil || r.Answered == 0 || r.Bad > 0 || r.Lost > 0 {
 		t.Errorf("result %+v, error %v", r, err)
 	}
-	if _, err := (load.Dnsperf{Server: addr, Queries: path + "x", Duration: time.Second, Connections: 1, Window: 1}).Run(t.Context()); err == nil {
+	if _, err := (load.Dnsperf{Server: addr, Queries: path + "x", Duration: time.Second, Clients: 1, Window: 1}).Run(t.Context()); err == nil {
 		t.Error("without queries: no error")
 	}
 }

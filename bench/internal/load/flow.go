@@ -8,46 +8,61 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/dnsreg/dnsreg/bench/internal/mmsg"
 )
 
 const (
 	// batch is how many queries are sent at a time at most.
 	batch = 32
-	// replyRoom is all that is looked at of a reply. The kernel need not copy the rest, which leaves this side the time
-	// to ask faster than any server answers.
-	replyRoom = 12
+	// headerLen is the length of a message's header (RFC 1035 section 4.1.1), which is all that is looked at of a reply.
+	headerLen = 12
 )
 
 // flow is one socket and the queries that wait for a reply to it, by their id.
 type flow struct {
 	*generator
 	fd      int
+	prefix  int    // octets in front of each query: its length, over TCP
 	out     []byte // queries, one behind the other
-	in      *mmsg.Batch
+	rest    []byte // of out, that the kernel had no room for
+	in      inbox
 	id      uint16
 	waiting int
 	oldest  uint16                 // ids before it wait no more
 	due     [1 << 16]time.Duration // when the query of an id was due, since the start, 1 ns later; 0: none waits
 }
 
-func newFlow(g *generator, fd int) *flow {
-	return &flow{generator: g, fd: fd, out: make([]byte, batch*len(g.Mix.Queries[0])), in: mmsg.New(replyRoom, false)}
+// inbox takes replies from a socket.
+type inbox interface {
+	// receive takes what has come, without waiting; its error is unix.EAGAIN if that is nothing.
+	receive(fd int) (int, error)
+	// reply returns the header of the i-th reply received last, or less if there was less, and the reply's length.
+	reply(i int) (head []byte, length int)
 }
 
-// send sends n queries, the i-th of which is due at due(i), and returns how many the kernel took. It takes all or none:
-// they travel as one until they are datagrams of their own in the server's receive buffer (UDP_SEGMENT in udp(7)).
+func newFlow(g *generator, fd, prefix int, in inbox) *flow {
+	f := &flow{generator: g, fd: fd, prefix: prefix, in: in}
+	f.out = make([]byte, batch*f.stride())
+	return f
+}
+
+// stride is how long a query is in out.
+func (f *flow) stride() int { return f.prefix + len(f.Mix.Queries[0]) }
+
+// send sends n queries, the i-th of which is due at due(i), and returns how many it could: all or none.
 func (f *flow) send(n int, due func(i int) time.Duration) (int, error) {
+	if len(f.rest) > 0 {
+		return 0, nil
+	}
 	for i := range n {
 		f.write(i)
 	}
-	err := f.push(f.out[:n*len(f.Mix.Queries[0])])
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS) {
-		return 0, nil
-	}
-	if err != nil {
+	f.rest = f.out[:n*f.stride()]
+	if err := f.push(); err != nil {
 		return 0, err
+	}
+	if len(f.rest) == n*f.stride() {
+		f.rest = nil
+		return 0, nil
 	}
 	for i := range n {
 		f.id++
@@ -60,19 +75,28 @@ func (f *flow) send(n int, due func(i int) time.Duration) (int, error) {
 	return n, nil
 }
 
-// push writes to the socket, which does not block, so that the scheduler need not be told of the call.
-func (f *flow) push(data []byte) error {
-	_, _, errno := syscall.RawSyscall(unix.SYS_WRITE, uintptr(f.fd), uintptr(unsafe.Pointer(&data[0])), uintptr(len(data)))
-	if errno != 0 {
+// push writes the rest to the socket, which does not block, so that the scheduler need not be told of the call.
+func (f *flow) push() error {
+	n, _, errno := syscall.RawSyscall(unix.SYS_WRITE, uintptr(f.fd), uintptr(unsafe.Pointer(&f.rest[0])), uintptr(len(f.rest)))
+	switch errno {
+	case 0:
+		f.rest = f.rest[n:]
+		return nil
+	case unix.EAGAIN, unix.ENOBUFS:
+		return nil
+	default:
 		return errno
 	}
-	return nil
 }
 
 // write puts the query that is to be the i-th of the batch into its place.
 func (f *flow) write(i int) {
 	query := f.Mix.Queries[(f.asked+i)%len(f.Mix.Queries)]
-	buf := f.out[i*len(query):]
+	buf := f.out[i*f.stride():]
+	if f.prefix > 0 {
+		binary.BigEndian.PutUint16(buf, uint16(len(query)))
+	}
+	buf = buf[f.prefix:]
 	copy(buf, query)
 	binary.BigEndian.PutUint16(buf, f.id+uint16(i)+1)
 	if at := f.Mix.Random; at > 0 {
@@ -91,28 +115,38 @@ func (f *flow) randomize(label []byte) {
 	}
 }
 
-// receive takes in what has come, and returns how many replies that is.
-func (f *flow) receive(now time.Duration) (int, error) {
-	n, err := f.in.Receive(f.fd)
+// receive takes in what has come, and returns how many replies that is. What is left of the queries goes out first.
+func (f *flow) receive() (int, error) {
+	if len(f.rest) > 0 {
+		if err := f.push(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := f.in.receive(f.fd)
 	if errors.Is(err, unix.EAGAIN) {
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
 	}
+	var now time.Duration
+	if f.result.Latency != nil {
+		now = time.Since(f.start)
+	}
 	for i := range n {
-		f.take(f.in.Data(i), f.in.Len(i), now)
+		head, length := f.in.reply(i)
+		f.take(head, length, now)
 	}
 	return n, nil
 }
 
 // take counts a reply.
 func (f *flow) take(head []byte, length int, now time.Duration) {
-	id := binary.BigEndian.Uint16(head)
-	if length < replyRoom || !f.expected(head) {
+	if length < headerLen || !f.expected(head) {
 		f.result.Bad++
 		return
 	}
+	id := binary.BigEndian.Uint16(head)
 	f.result.Octets += uint64(length)
 	if f.due[id] == 0 {
 		f.result.Late++

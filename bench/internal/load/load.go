@@ -1,4 +1,4 @@
-// Package load asks a server over UDP: as fast as it answers, or at a fixed rate.
+// Package load asks a server over UDP or TCP: as fast as it answers, or at a fixed rate.
 package load
 
 import (
@@ -23,6 +23,7 @@ type Spec struct {
 	Rate     int  // queries a second, evenly spread; 0 for as many as the server answers
 	Window   int  // the most that may be unanswered, in all
 	Sockets  int  // local ports, so that a server with several sockets gets work on all of them; default 1
+	TCP      bool // pipelined on a connection for each of Sockets
 	Sleep    bool // leave the processor while there is nothing to do, rather than spin
 }
 
@@ -43,8 +44,11 @@ type Result struct {
 func (r *Result) QPS() float64 { return float64(r.Answered) / r.Elapsed.Seconds() }
 
 // grace is how long a reply may take before the query counts as lost, and for how long no reply may come at the end
-// before the rest does.
-const grace = 200 * time.Millisecond
+// before the rest does. Over TCP nothing is lost but with its connection.
+const (
+	graceUDP = 200 * time.Millisecond
+	graceTCP = 10 * time.Second
+)
 
 // maxLatency is the greatest latency that is recorded as it is, in ns.
 const maxLatency = int64(10 * time.Second)
@@ -53,13 +57,17 @@ const maxLatency = int64(10 * time.Second)
 func Run(ctx context.Context, spec Spec) (Result, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	g := &generator{Spec: spec, ctx: ctx}
+	g := &generator{Spec: spec, ctx: ctx, grace: graceUDP}
+	connect := g.connectUDP
+	if spec.TCP {
+		g.grace, connect = graceTCP, g.connectTCP
+	}
 	if spec.Rate > 0 {
 		g.result.Latency = hdrhistogram.New(1, maxLatency, 3)
 	}
 	defer g.close()
 	for range max(spec.Sockets, 1) {
-		if err := g.open(); err != nil {
+		if err := connect(); err != nil {
 			return Result{}, err
 		}
 	}
@@ -70,28 +78,12 @@ func Run(ctx context.Context, spec Spec) (Result, error) {
 type generator struct {
 	Spec
 	ctx    context.Context
+	grace  time.Duration
 	flows  []*flow
 	asked  int // the query to send next
 	random uint64
+	start  time.Time
 	result Result
-}
-
-func (g *generator) open() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("open udp socket: %w", err)
-	}
-	g.flows = append(g.flows, newFlow(g, fd))
-	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<20); err != nil {
-		return fmt.Errorf("set receive buffer: %w", err)
-	}
-	if err := unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT, len(g.Mix.Queries[0])); err != nil {
-		return fmt.Errorf("set segment size: %w", err)
-	}
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(g.Server.Port()), Addr: g.Server.Addr().As4()}); err != nil {
-		return fmt.Errorf("connect to %s: %w", g.Server, err)
-	}
-	return nil
 }
 
 func (g *generator) close() {
@@ -105,7 +97,7 @@ func (g *generator) run() error {
 	if g.Rate > 0 {
 		step = g.pace
 	}
-	start := time.Now()
+	g.start = time.Now()
 	for g.result.Elapsed < g.Duration && g.ctx.Err() == nil {
 		moved, err := step(g.result.Elapsed)
 		if err != nil {
@@ -114,21 +106,21 @@ func (g *generator) run() error {
 		if g.Sleep && moved == 0 {
 			g.sleep()
 		}
-		g.result.Elapsed = time.Since(start)
+		g.result.Elapsed = time.Since(g.start)
 	}
-	return errors.Join(g.drain(start), g.ctx.Err())
+	return errors.Join(g.drain(), g.ctx.Err())
 }
 
 // refill keeps every flow's share of the window filled, a batch at a time.
 func (g *generator) refill(now time.Duration) (int, error) {
-	moved, share := 0, g.Window/len(g.flows)
+	moved, share := 0, max(g.Window/len(g.flows), 1)
 	for _, f := range g.flows {
-		n, err := f.receive(now)
+		n, err := f.receive()
 		if err != nil {
 			return 0, err
 		}
 		moved += n
-		f.expire(now - grace)
+		f.expire(now - g.grace)
 		if room := share - f.waiting; room >= min(batch, share) {
 			n, err = f.send(min(room, batch), func(int) time.Duration { return now })
 			if err != nil {
@@ -155,7 +147,7 @@ func (g *generator) pace(now time.Duration) (int, error) {
 		moved = n
 	}
 	for _, f := range g.flows {
-		n, err := f.receive(now)
+		n, err := f.receive()
 		if err != nil {
 			return 0, err
 		}
@@ -174,20 +166,20 @@ func (g *generator) sleep() {
 }
 
 // drain waits for late replies; what is unanswered after the grace is lost.
-func (g *generator) drain(start time.Time) error {
-	for end := time.Now().Add(grace); time.Now().Before(end) && g.waiting() > 0; {
+func (g *generator) drain() error {
+	for end := time.Now().Add(g.grace); time.Now().Before(end) && g.waiting() > 0 && g.ctx.Err() == nil; {
 		for _, f := range g.flows {
-			n, err := f.receive(time.Since(start))
+			n, err := f.receive()
 			if err != nil {
 				return err
 			}
 			if n > 0 {
-				end = time.Now().Add(grace)
+				end = time.Now().Add(g.grace)
 			}
 		}
 	}
 	for _, f := range g.flows {
-		f.expire(time.Since(start))
+		f.expire(time.Since(g.start))
 	}
 	return nil
 }

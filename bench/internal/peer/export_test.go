@@ -7,4 +7,6 @@ type Tail = tail
 var (
 	VersionIn = versionIn
 	VersionOf = versionOf
+
+	ParseFigures = parseFigures
 )

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
 	"github.com/dnsreg/dnsreg/bench/internal/peer"
@@ -94,6 +96,71 @@ func checkServer(t *testing.T, s *peer.Server, network string) {
 	}
 	if reply := ask(t, s, network, "missing."+zone.Name, dns.TypeA); reply.Rcode != dns.RcodeNameError {
 		t.Errorf("%s: not NXDOMAIN: %s", network, reply)
+	}
+}
+
+// TestServe builds dnsreg and fills it over HTTP.
+func TestServe(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "dnsreg")
+	build := exec.Command("go", "build", "-o", binary, "./cmd/dnsreg")
+	build.Dir = filepath.Join("..", "..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s, err := peer.Serve(t.Context(), place(t), zone.Zone{Services: 3, Instances: 5}, binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	checkServer(t, s, "udp")
+	checkServer(t, s, "tcp")
+	if s.Version == "" || s.Version == "unknown" {
+		t.Errorf("version %q", s.Version)
+	}
+	checkFigures(t, s)
+}
+
+func checkFigures(t *testing.T, s *peer.Server) {
+	t.Helper()
+	figures, err := s.Figures(t.Context(), true)
+	if err != nil || figures[peer.Mallocs] < 100 || figures[peer.Heap] < 10_000 {
+		t.Errorf("figures %v, error %v", figures, err)
+	}
+}
+
+func TestFiguresOfEmbedded(t *testing.T) {
+	s, err := peer.Embed(t.Context(), place(t), zone.Zone{Services: 1, Instances: 1}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkFigures(t, s)
+	s.Stop()
+	if figures, err := s.Figures(t.Context(), false); err == nil {
+		t.Errorf("of a server that has ended: %v", figures)
+	}
+}
+
+func FuzzParseFigures(f *testing.F) {
+	f.Add("# HELP x y\nx 3\nz{a=\"b\"} 4\ny 1.5e3\n", 3.0)
+	f.Add("x many\n", 1e300)
+	f.Fuzz(func(t *testing.T, text string, want float64) {
+		figures, err := peer.ParseFigures(strings.NewReader(text))
+		if err != nil && figures != nil {
+			t.Errorf("figures %v with error %v", figures, err)
+		}
+		if figures, err = peer.ParseFigures(strings.NewReader(fmt.Sprintf("name %g\n", want))); err != nil || figures["name"] != want {
+			t.Errorf("%g is read as %v, %v", want, figures, err)
+		}
+	})
+}
+
+func TestParseFigures(t *testing.T) {
+	got, err := peer.ParseFigures(strings.NewReader("# HELP x y\n# TYPE x counter\nx 3\nz{a=\"b\"} 4\ny 1.5e3\n"))
+	if diff := cmp.Diff(peer.Figures{"x": 3, "y": 1500}, got); err != nil || diff != "" {
+		t.Errorf("error %v (-want +got):\n%s", err, diff)
+	}
+	if got, err := peer.ParseFigures(strings.NewReader("x many\n")); err == nil {
+		t.Errorf("got %v, want an error", got)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os/exec"
@@ -107,23 +108,36 @@ func (s *Server) apex(ctx context.Context) error {
 	return err
 }
 
+// Ports of servers are below those that Linux gives to sockets that do not ask for one, which could otherwise take them
+// between the look and the start.
+const (
+	leastPort = 20_000
+	ports     = 12_000
+)
+
 // freePort returns a loopback port that is free for UDP and TCP.
 func freePort() (netip.AddrPort, error) {
+	var last error
 	for range 100 {
-		tcp, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			return netip.AddrPort{}, err
-		}
-		addr := tcp.Addr().(*net.TCPAddr).AddrPort()
-		udp, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(addr))
-		if err == nil {
-			err = udp.Close()
-		}
-		if err := errors.Join(err, tcp.Close()); err == nil {
+		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(leastPort+rand.N(ports)))
+		if last = free(addr); last == nil {
 			return addr, nil
 		}
 	}
-	return netip.AddrPort{}, errors.New("no port of 127.0.0.1 is free for both UDP and TCP")
+	return netip.AddrPort{}, fmt.Errorf("no port of 127.0.0.1 is free for both UDP and TCP: %w", last)
+}
+
+// free listens at an address for a moment.
+func free(addr netip.AddrPort) error {
+	tcp, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(addr))
+	if err != nil {
+		return err
+	}
+	udp, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(addr))
+	if err != nil {
+		return errors.Join(err, tcp.Close())
+	}
+	return errors.Join(udp.Close(), tcp.Close())
 }
 
 // tail keeps the end of what is written to it.

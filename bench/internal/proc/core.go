@@ -3,6 +3,7 @@ package proc
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"strconv"
 	"strings"
@@ -11,14 +12,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Busy returns how long a core has been busy, to the hundredth of a second, from /proc/stat. Time that the hypervisor
-// gave to others counts.
-func Busy(core int) (time.Duration, error) {
+// Busy returns how long some cores have been busy, in all, to the hundredth of a second, from /proc/stat. Time that the
+// hypervisor gave to others counts.
+func Busy(cores ...int) (time.Duration, error) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return 0, err
 	}
-	return parseBusy(text, core)
+	var sum time.Duration
+	for _, core := range cores {
+		busy, err := parseBusy(text, core)
+		if err != nil {
+			return 0, err
+		}
+		sum += busy
+	}
+	return sum, nil
 }
 
 // parseBusy sums a core's user, nice, system, irq, softirq and steal times.
@@ -61,4 +70,32 @@ func Pin(cores ...int) error {
 		}
 	}
 	return nil
+}
+
+// Cores returns the cores that this process may use.
+func Cores() ([]int, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return nil, fmt.Errorf("read affinity: %w", err)
+	}
+	var cores []int
+	for core := range len(set) * bits.UintSize {
+		if set.IsSet(core) {
+			cores = append(cores, core)
+		}
+	}
+	return cores, nil
+}
+
+// Own returns the processor time of this process and of its children that have ended and were waited for.
+func Own() (time.Duration, error) {
+	var sum time.Duration
+	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
+		var usage unix.Rusage
+		if err := unix.Getrusage(who, &usage); err != nil {
+			return 0, fmt.Errorf("read own processor time: %w", err)
+		}
+		sum += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	}
+	return sum, nil
 }

@@ -185,41 +185,61 @@ func TestGoneProcess(t *testing.T) {
 
 // TestPin pins this process, and gives it back its cores.
 func TestPin(t *testing.T) {
-	var before, after unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &before); err != nil {
-		t.Fatal(err)
-	}
-	var cores []int
-	for core := range 1024 {
-		if before.IsSet(core) {
-			cores = append(cores, core)
-		}
-	}
+	before := cores(t)
 	t.Cleanup(func() {
-		if err := proc.Pin(cores...); err != nil {
+		if err := proc.Pin(before...); err != nil {
 			t.Error(err)
 		}
 	})
-	if err := proc.Pin(cores[0]); err != nil {
+	if err := proc.Pin(before[0]); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.SchedGetaffinity(0, &after); err != nil {
-		t.Fatal(err)
-	}
-	if after.Count() != 1 || !after.IsSet(cores[0]) {
-		t.Errorf("pinned to %d cores, want core %d alone", after.Count(), cores[0])
+	if after := cores(t); !slices.Equal(after, before[:1]) {
+		t.Errorf("pinned to cores %v, want core %d alone", after, before[0])
 	}
 	if err := proc.Pin(1023); err == nil {
 		t.Error("pinning to a core that is not there: no error")
 	}
 }
 
-func TestBusyRises(t *testing.T) {
-	before, err := proc.Busy(0)
-	if err != nil || before <= 0 {
-		t.Fatalf("Busy = %v, %v", before, err)
+func cores(t *testing.T) []int {
+	t.Helper()
+	list, err := proc.Cores()
+	if err != nil || len(list) == 0 {
+		t.Fatalf("cores %v, %v", list, err)
 	}
-	if _, err := proc.Busy(1 << 20); err == nil {
+	return list
+}
+
+func TestBusyIsTheSum(t *testing.T) {
+	var sum time.Duration
+	list := cores(t)
+	for _, core := range list {
+		busy, err := proc.Busy(core)
+		if err != nil || busy <= 0 {
+			t.Fatalf("Busy(%d) = %v, %v", core, busy, err)
+		}
+		sum += busy
+	}
+	if all, err := proc.Busy(list...); err != nil || all < sum {
+		t.Errorf("Busy(%v) = %v, %v, less than the sum before, %v", list, all, err, sum)
+	}
+	if _, err := proc.Busy(list[0], 1<<20); err == nil {
 		t.Error("a core that is not there: no error")
+	}
+}
+
+// TestOwnHasEndedChildren: what a child burns counts once it has been waited for.
+func TestOwnHasEndedChildren(t *testing.T) {
+	before, err := proc.Own()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := exec.Command("sh", "-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done").Run(); err != nil {
+		t.Fatal(err)
+	}
+	after, err := proc.Own()
+	if err != nil || after < before+10*time.Millisecond {
+		t.Errorf("%v after %v, error %v", after, before, err)
 	}
 }

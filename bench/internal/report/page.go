@@ -55,12 +55,15 @@ func (r *Report) markdown() []byte {
 	fmt.Fprintf(&text, "\n%s\n\n%s\n\n", r.Machine, r.Method)
 	fmt.Fprintf(&text, "![CPU per query of each server](%s)\n", filepath.ToSlash(plotPath))
 	for _, t := range r.tables() {
-		text.WriteString("\n")
+		fmt.Fprintf(&text, "\n### %s\n\n", t.title)
 		writeRow(&text, t.head)
 		writeRow(&text, slices.Repeat([]string{"---"}, len(t.head)))
 		for _, row := range t.rows {
 			writeRow(&text, row)
 		}
+	}
+	if r.Profile != "" {
+		fmt.Fprintf(&text, "\n### %s\n\n```\n%s```\n", profileTitle, r.Profile)
 	}
 	text.WriteString("\n")
 	return text.Bytes()

@@ -1,12 +1,14 @@
 package report
 
 import (
+	"image/color"
 	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/plotutil"
 	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/dnsreg/dnsreg/bench/internal/stats"
 	"github.com/dnsreg/dnsreg/bench/internal/suite"
@@ -47,8 +49,10 @@ func (r *Report) plot(path string) error {
 // draw adds the bars of one subject, each so many widths above the middle of its scenario, the first scenario on top.
 func (r *Report) draw(p *plot.Plot, subject suite.Subject, scenarios []suite.Scenario, above float64) error {
 	values := make(plotter.Values, len(scenarios))
+	spreads := make(ranges, len(scenarios))
 	for i, s := range scenarios {
-		values[len(values)-1-i] = r.find(s, subject).Median
+		found := r.processor(s, subject)
+		values[len(values)-1-i], spreads[len(values)-1-i] = found.Median, found
 	}
 	bars, err := plotter.NewBarChart(values, barWidth)
 	if err != nil {
@@ -56,20 +60,53 @@ func (r *Report) draw(p *plot.Plot, subject suite.Subject, scenarios []suite.Sce
 	}
 	bars.Horizontal = true
 	bars.LineStyle.Width = 0
-	bars.Color = plotutil.Color(slices.Index(colored[:], subject))
+	bars.Color = plotutil.Color(slices.Index(colored(), subject))
 	bars.Offset = vg.Length(above) * barWidth
-	p.Add(bars)
+	p.Add(bars, offsetRanges{spreads, bars.Offset})
 	p.Legend.Add(string(subject), bars)
 	return nil
 }
 
-// colored is the subjects that are drawn, in the order of their colours.
-var colored = [...]suite.Subject{suite.DNSReg, suite.Knot, suite.NSD, suite.Echo, suite.KnotCookies}
+// ranges are from the least to the greatest value of each bar, zero for none.
+type ranges []stats.Spread
 
+// offsetRanges draws ranges as lines, so far above the middle.
+type offsetRanges struct {
+	ranges
+	offset vg.Length
+}
+
+// Plot draws a line for each range (plot.Plotter).
+func (r offsetRanges) Plot(c draw.Canvas, p *plot.Plot) {
+	toX, toY := p.Transforms(&c)
+	style := draw.LineStyle{Color: color.Black, Width: vg.Points(0.75)}
+	for i, s := range r.ranges {
+		y := toY(float64(i)) + r.offset
+		c.StrokeLine2(style, toX(s.Min), y, toX(s.Max), y)
+	}
+}
+
+// DataRange makes room for the greatest value (plot.DataRanger).
+func (r offsetRanges) DataRange() (xmin, xmax, ymin, ymax float64) {
+	for _, s := range r.ranges {
+		xmax = max(xmax, s.Max)
+	}
+	return 0, xmax, 0, float64(len(r.ranges) - 1)
+}
+
+// colored is the subjects that are drawn, in the order of their colours.
+func colored() []suite.Subject {
+	return []suite.Subject{suite.DNSReg, suite.Knot, suite.NSD, suite.Echo, suite.KnotCookies}
+}
+
+// plottedInstances is how large the services may be whose bars still fit beside the others'.
+const plottedInstances = 10
+
+// saturated returns the scenarios with bars.
 func (r *Report) saturated() []suite.Scenario {
 	var list []suite.Scenario
 	for _, row := range r.Rows {
-		if row.Subject == suite.DNSReg && row.Scenario.Rate == 0 {
+		if row.Subject == suite.DNSReg && row.Scenario.Saturates() && row.Scenario.Zone.Instances <= plottedInstances {
 			list = append(list, row.Scenario)
 		}
 	}
@@ -78,13 +115,13 @@ func (r *Report) saturated() []suite.Scenario {
 
 // subjects returns the colored ones that any of the scenarios has.
 func (r *Report) subjects(scenarios []suite.Scenario) []suite.Subject {
-	return slices.DeleteFunc(slices.Clone(colored[:]), func(subject suite.Subject) bool {
+	return slices.DeleteFunc(colored(), func(subject suite.Subject) bool {
 		return !slices.ContainsFunc(scenarios, func(s suite.Scenario) bool { return slices.Contains(s.Subjects, subject) })
 	})
 }
 
-// find returns the processor time of a row, zero if there is no such row.
-func (r *Report) find(s suite.Scenario, subject suite.Subject) stats.Spread {
+// processor returns the processor time of a row, zero if there is no such row.
+func (r *Report) processor(s suite.Scenario, subject suite.Subject) stats.Spread {
 	for i := range r.Rows {
 		if r.Rows[i].Scenario.Name == s.Name && r.Rows[i].Subject == subject {
 			return stats.Of(r.Rows[i].CPU())

@@ -4,6 +4,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/dnsreg/dnsreg/bench/internal/suite"
@@ -11,15 +12,16 @@ import (
 
 // Report is everything that was measured.
 type Report struct {
-	Rows    []suite.Row
-	Facts   []suite.Fact
+	suite.Results
 	Machine string // kind and state, one line
 	Method  string // runs and their length, one line
+	Profile string // where the time goes, several lines; "" for not known
 }
 
 // Print writes the tables as text.
 func (r *Report) Print(w io.Writer) error {
 	for _, t := range r.tables() {
+		fmt.Fprintln(w, t.title)
 		columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		for _, row := range append([][]string{t.head}, t.rows...) {
 			for _, cell := range row {
@@ -32,19 +34,26 @@ func (r *Report) Print(w io.Writer) error {
 			return err
 		}
 	}
+	if r.Profile != "" {
+		fmt.Fprintf(w, "%s\n%s\n", profileTitle, r.Profile)
+	}
 	_, err := fmt.Fprintf(w, "%s\n%s\n", r.Machine, r.Method)
 	return err
 }
 
+// profileTitle is what the profile is called.
+const profileTitle = "Where the time goes"
+
 // table is one table in cells.
 type table struct {
-	head []string
-	rows [][]string
+	title string
+	head  []string
+	rows  [][]string
 }
 
 // tables returns the tables that have rows.
 func (r *Report) tables() []table {
-	all := []table{r.measured(), r.goals(), r.facts()}
+	all := []table{r.verdicts(), r.measured(), r.facts()}
 	var list []table
 	for _, t := range all {
 		if len(t.rows) > 0 {
@@ -55,36 +64,38 @@ func (r *Report) tables() []table {
 }
 
 func (r *Report) measured() table {
-	var t table
-	for _, c := range columns {
+	t := table{title: "Every figure"}
+	for _, c := range columns() {
 		t.head = append(t.head, c.title)
 	}
 	for i := range r.Rows {
-		cells := make([]string, len(columns))
-		for j, c := range columns {
-			cells[j] = c.cell(&r.Rows[i])
+		var cells []string
+		for _, c := range columns() {
+			cells = append(cells, c.cell(&r.Rows[i]))
 		}
 		t.rows = append(t.rows, cells)
 	}
 	return t
 }
 
-func (r *Report) goals() table {
-	t := table{head: []string{"CPU per query, ratio", "median (min–max)", "goal", ""}}
-	for _, g := range suite.Goals(r.Rows) {
-		verdict := "not met"
-		if g.Met() {
+// verdicts compares with the bounds.
+func (r *Report) verdicts() table {
+	t := table{title: "Verdict", head: []string{"gate", "median (min–max)", "bound", "verdict", "doubts"}}
+	for _, v := range r.Verdicts() {
+		verdict := "**not met**"
+		if v.Met() {
 			verdict = "met"
 		}
-		t.rows = append(t.rows, []string{g.Text, spread(g.Ratio), fmt.Sprintf("≤ %.2f", g.Limit), verdict})
+		bound := strings.TrimSpace(fmt.Sprintf("≤ %.4g %s", v.Bound, v.Unit))
+		t.rows = append(t.rows, []string{v.Text, spread(v.Figure), bound, verdict, strings.Join(v.Doubts, "; ")})
 	}
 	return t
 }
 
 func (r *Report) facts() table {
-	t := table{head: []string{"figure", "value"}}
+	t := table{title: "Memory and changes", head: []string{"figure", "median (min–max)"}}
 	for _, f := range r.Facts {
-		t.rows = append(t.rows, []string{f.Text, f.Value})
+		t.rows = append(t.rows, []string{f.Text, spread(f.Figure) + " " + f.Unit})
 	}
 	return t
 }

@@ -13,13 +13,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dnsreg/dnsreg/bench/internal/report"
+	"github.com/dnsreg/dnsreg/bench/internal/stats"
 	"github.com/dnsreg/dnsreg/bench/internal/suite"
 	"github.com/dnsreg/dnsreg/bench/internal/zone"
 )
 
 func scenario(name string, rate int) suite.Scenario {
 	return suite.Scenario{
-		Name: name, Title: "title of " + name, Query: zone.Query{Kind: zone.SRV}, Rate: rate,
+		Cores: 1, Name: name, Title: "title of " + name, Query: zone.Query{Kind: zone.SRV}, Rate: rate,
 		Subjects: []suite.Subject{suite.DNSReg, suite.Knot, suite.NSD},
 	}
 }
@@ -37,12 +38,14 @@ func row(s suite.Scenario, subject suite.Subject, cpu ...float64) suite.Row {
 func full() *report.Report {
 	srv, rate := scenario("srv", 0), scenario("rate-20k", 20_000)
 	return &report.Report{
-		Rows: []suite.Row{
-			row(srv, suite.DNSReg, 2, 1, 3), row(srv, suite.Knot, 4, 4, 4), row(srv, suite.NSD, 5, 5, 5),
-			row(rate, suite.DNSReg, 8),
+		Results: suite.Results{
+			Rows: []suite.Row{
+				row(srv, suite.DNSReg, 2, 1, 3), row(srv, suite.Knot, 4, 4, 4), row(srv, suite.NSD, 5, 5, 5),
+				row(rate, suite.DNSReg, 8),
+			},
+			Facts: []suite.Fact{{Text: "one change", Figure: stats.Of([]float64{3, 4, 5}), Unit: "µs"}},
 		},
-		Facts:   []suite.Fact{{Text: "heap", Value: "3 MiB"}},
-		Machine: "a machine", Method: "a method",
+		Machine: "a machine", Method: "a method", Profile: "Duration: 5s\n  flat\n",
 	}
 }
 
@@ -56,17 +59,25 @@ func TestPrint(t *testing.T) {
 		got = append(got, strings.Join(strings.Fields(line), " "))
 	}
 	want := []string{
-		"scenario server CPU µs/query in kernel of a core others thousand qps lost % latency µs p50/p99/p99.9 reply MiB",
+		"Verdict",
+		"gate median (min–max) bound verdict doubts",
+		"SRV: dnsreg / better of Knot and NSD 0.50 (0.25–0.75) ≤ 0.75 met 3 rounds",
+		"dnsreg: allocations per SRV query 0.00 ≤ 0.005 objects met 3 rounds",
+		"",
+		"Every figure",
+		"scenario server CPU µs/query in kernel busy others thousand qps lost % latency µs p50 / p99 / p99.9 reply RSS MiB",
 		"title of srv dnsreg 2.00 (1.00–3.00) 50% 100% 1% 500.00 (333.33–1000.00) 0.00 – 5/0/5, 343 B 12",
 		"title of srv Knot 4.00 50% 100% 1% 250.00 0.00 – 5/0/5, 343 B 12",
 		"title of srv NSD 5.00 50% 100% 1% 200.00 0.00 – 5/0/5, 343 B 12",
-		"title of rate-20k dnsreg 8.00 50% 100% 1% 125.00 0.00 10/20/30 5/0/5, 343 B 12",
+		"title of rate-20k dnsreg 8.00 50% 100% 1% 125.00 0.00 10 / 20 / 30 5/0/5, 343 B 12",
 		"",
-		"CPU per query, ratio median (min–max) goal",
-		"dnsreg (srv) / Knot (srv) or NSD (srv) 0.50 (0.25–0.75) ≤ 0.75 met",
+		"Memory and changes",
+		"figure median (min–max)",
+		"one change 4.00 (3.00–5.00) µs",
 		"",
-		"figure value",
-		"heap 3 MiB",
+		"Where the time goes",
+		"Duration: 5s",
+		"flat",
 		"",
 		"a machine",
 		"a method",
@@ -78,7 +89,7 @@ func TestPrint(t *testing.T) {
 
 func TestPrintUnmetGoal(t *testing.T) {
 	srv := scenario("srv", 0)
-	r := report.Report{Rows: []suite.Row{row(srv, suite.DNSReg, 9), row(srv, suite.Echo, 9)}}
+	r := report.Report{Results: suite.Results{Rows: []suite.Row{row(srv, suite.DNSReg, 9), row(srv, suite.Echo, 9)}}}
 	var out bytes.Buffer
 	if err := r.Print(&out); err != nil || !strings.Contains(out.String(), "not met") {
 		t.Errorf("error %v, printed\n%s", err, out.String())
@@ -117,8 +128,10 @@ func TestSaveReplacesItsSectionOnly(t *testing.T) {
 		t.Errorf("page:\n%s", text)
 	}
 	for _, want := range []string{
-		"\na machine\n\na method\n", "](img/bench-dns-cpu.svg)\n", "| dnsreg (srv) / Knot (srv) or NSD (srv) | 0.50 (0.25–0.75) | ≤ 0.75 | met |\n",
-		"| figure | value |\n| --- | --- |\n| heap | 3 MiB |\n",
+		"\na machine\n\na method\n", "](img/bench-dns-cpu.svg)\n", "\n### Verdict\n\n| gate |",
+		"| SRV: dnsreg / better of Knot and NSD | 0.50 (0.25–0.75) | ≤ 0.75 | met | 3 rounds |\n",
+		"| figure | median (min–max) |\n| --- | --- |\n| one change | 4.00 (3.00–5.00) µs |\n",
+		"\n### Where the time goes\n\n```\nDuration: 5s\n  flat\n```\n",
 	} {
 		if strings.Count(text, want) != 1 {
 			t.Errorf("the page does not have once: %s", want)

@@ -2,9 +2,12 @@ package subject_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"testing"
 	"time"
 
@@ -108,12 +111,26 @@ func TestEmbeddedChanges(t *testing.T) {
 		}
 		return err
 	})
-	reply, err := http.Get("http://" + control + "/debug/pprof/heap?debug=1")
-	if err != nil || reply.StatusCode != http.StatusOK {
-		t.Fatalf("profile: %v, %v", reply, err)
+	checkControl(t, "http://"+control)
+}
+
+// checkControl looks at what an embedded server tells of itself.
+func checkControl(t *testing.T, control string) {
+	t.Helper()
+	defer http.DefaultClient.CloseIdleConnections()
+	for path, want := range map[string]string{
+		"/metrics?gc=1":                  `^go_memstats_mallocs_total [1-9]\d+\ngo_memstats_heap_alloc_bytes [1-9]\d+\nbench_changes_total [1-9]\d*\n$`,
+		"/debug/pprof/profile?seconds=1": `^\x1f`, // gzip
+	} {
+		reply, err := http.Get(control + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(reply.Body)
+		if err := errors.Join(err, reply.Body.Close()); err != nil || !regexp.MustCompile(want).Match(text) {
+			t.Errorf("%s: error %v, %.200q", path, err, text)
+		}
 	}
-	_ = reply.Body.Close()
-	http.DefaultClient.CloseIdleConnections()
 }
 
 // txt returns the first instance's TXT record.

@@ -3,29 +3,35 @@ package suite
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"time"
 
 	"github.com/dnsreg/dnsreg/bench/internal/load"
 	"github.com/dnsreg/dnsreg/bench/internal/peer"
 	"github.com/dnsreg/dnsreg/bench/internal/proc"
+	"github.com/dnsreg/dnsreg/bench/internal/stats"
 	"github.com/dnsreg/dnsreg/bench/internal/subject"
 	"github.com/dnsreg/dnsreg/bench/internal/zone"
 )
 
 // Fact is a figure that is not a row.
 type Fact struct {
-	Text, Value string
+	Name   string // by which a bound finds it
+	Text   string
+	Figure stats.Spread
+	Unit   string
 }
 
+// heapFact is the name of the fact that Heap returns.
+const heapFact = "heap"
+
+// changeRounds is how many changes one value of Changes is the mean of.
+const changeRounds = 200
+
 // Changes returns what one change of content costs in a service of each size.
-func Changes(ctx context.Context, sizes ...int) ([]Fact, error) {
-	if err := proc.Pin(serverCore); err != nil {
+func Changes(ctx context.Context, cfg Config, sizes ...int) ([]Fact, error) {
+	if err := proc.Pin(cfg.Cores[0]); err != nil {
 		return nil, err
 	}
 	var facts []Fact
@@ -34,75 +40,79 @@ func Changes(ctx context.Context, sizes ...int) ([]Fact, error) {
 		if err != nil {
 			return facts, err
 		}
-		cost, err := e.ChangeCost(ctx, 1000)
-		if err != nil {
-			return facts, err
+		costs := make([]subject.Cost, max(cfg.Runs, 1))
+		for i := range costs {
+			if costs[i], err = e.ChangeCost(ctx, changeRounds); err != nil {
+				return facts, err
+			}
 		}
-		micros := func(d time.Duration) string { return fmt.Sprintf("%.1f µs", float64(d.Nanoseconds())/1e3) }
-		facts = append(facts, Fact{
-			Text:  fmt.Sprintf("one change in a service of %s instances: the change / the next SRV answer over TCP / that answer again", count(n)),
-			Value: micros(cost.Change) + " / " + micros(cost.Answer) + " / " + micros(cost.Again),
-		})
+		facts = append(facts, changeFacts(n, costs)...)
 	}
 	return facts, nil
 }
 
+func changeFacts(instances int, costs []subject.Cost) []Fact {
+	fact := func(what string, of func(subject.Cost) time.Duration) Fact {
+		micros := stats.By(costs, func(c subject.Cost) float64 { return float64(of(c).Nanoseconds()) / 1e3 })
+		return Fact{Text: fmt.Sprintf("service of %s instances: %s", count(instances), what), Figure: micros, Unit: "µs"}
+	}
+	return []Fact{
+		fact("one change", func(c subject.Cost) time.Duration { return c.Change }),
+		fact("the first SRV answer after it, over TCP", func(c subject.Cost) time.Duration { return c.Answer }),
+		fact("the same answer again", func(c subject.Cost) time.Duration { return c.Again }),
+	}
+}
+
 // Heap returns the size of the embedded server's heap after a collection, once every service of a zone has been asked
 // for SRV.
-func Heap(ctx context.Context, dir string, z zone.Zone) (Fact, error) {
-	place := peer.Place{Dir: filepath.Join(dir, "heap"), Cores: serverCores(1)}
-	if err := os.Mkdir(place.Dir, 0o700); err != nil {
-		return Fact{}, err
-	}
-	server, err := peer.Embed(ctx, place, z, 0)
+func Heap(ctx context.Context, cfg Config, z zone.Zone) (Fact, error) {
+	server, mix, err := embedded(ctx, cfg, "heap", z)
 	if err != nil {
 		return Fact{}, err
 	}
 	defer server.Stop()
-	mix, err := z.Mix(zone.Query{Kind: zone.SRV})
-	if err != nil {
+	if err := askAll(ctx, server, mix); err != nil {
 		return Fact{}, err
 	}
-	for asked := uint64(0); asked < uint64(z.Services); {
-		// The order of names is the same every time, so that one run has to reach the end of them.
-		const rate = 20_000
-		d := time.Duration(z.Services+rate/10) * time.Second / rate
-		result, err := load.Run(ctx, load.Spec{Server: server.Addr, Mix: mix, Duration: d, Rate: rate})
-		if err != nil {
-			return Fact{}, err
-		}
-		asked = result.Answered
-	}
-	octets, err := heap(ctx, server.Control)
+	figures, err := server.Figures(ctx, true)
 	return Fact{
-		Text:  fmt.Sprintf("heap after GC, %s services of %d, each asked for SRV", count(z.Services), z.Instances),
-		Value: fmt.Sprintf("%.0f MiB", float64(octets)/(1<<20)),
+		Name:   heapFact,
+		Text:   fmt.Sprintf("heap after collection, %s services of %d, each asked for SRV", count(z.Services), z.Instances),
+		Figure: stats.Of([]float64{figures[peer.Heap] / (1 << 20)}),
+		Unit:   "MiB",
 	}, err
 }
 
-// heap collects the garbage of an embedded server and returns what is left.
-func heap(ctx context.Context, control string) (uint64, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, control+"/debug/pprof/heap?gc=1&debug=1", nil)
-	if err != nil {
-		return 0, err
+// embedded starts an embedded server by itself.
+func embedded(ctx context.Context, cfg Config, name string, z zone.Zone) (*peer.Server, zone.Mix, error) {
+	place := peer.Place{Dir: filepath.Join(cfg.Dir, name), Cores: cfg.Cores[:1]}
+	if err := os.Mkdir(place.Dir, 0o700); err != nil {
+		return nil, zone.Mix{}, err
 	}
-	reply, err := http.DefaultClient.Do(request)
+	mix, err := z.Mix(srv())
 	if err != nil {
-		return 0, err
+		return nil, mix, err
 	}
-	defer reply.Body.Close()
-	text, err := io.ReadAll(reply.Body)
-	if err != nil {
-		return 0, err
+	if err := proc.Pin(cfg.Cores[1]); err != nil {
+		return nil, mix, err
 	}
-	return parseHeap(string(text))
+	server, err := peer.Embed(ctx, place, z, 0)
+	return server, mix, err
 }
 
-// parseHeap returns HeapAlloc of a heap profile in text form.
-func parseHeap(text string) (uint64, error) {
-	match := regexp.MustCompile(`(?m)^# HeapAlloc = (\d+)$`).FindStringSubmatch(text)
-	if match == nil {
-		return 0, fmt.Errorf("no HeapAlloc in a heap profile of %d octets", len(text))
+// askAll asks for every name. Their order is the same every time, so that one run has to reach its end.
+func askAll(ctx context.Context, server *peer.Server, mix zone.Mix) error {
+	const rate, tries = 20_000, 20
+	n := len(mix.Queries)
+	d := time.Duration(n+rate/10) * time.Second / rate
+	for range tries {
+		result, err := load.Run(ctx, load.Spec{Server: server.Addr, Mix: mix, Duration: d, Rate: rate})
+		if err != nil {
+			return err
+		}
+		if result.Answered >= uint64(n) {
+			return nil
+		}
 	}
-	return strconv.ParseUint(match[1], 10, 64)
+	return fmt.Errorf("ask for %d names at %d qps: some were not answered each time of %d", n, rate, tries)
 }

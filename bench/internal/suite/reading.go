@@ -7,15 +7,16 @@ import (
 	"github.com/dnsreg/dnsreg/bench/internal/proc"
 )
 
-// reading is what a server and its core have used up to a moment.
+// reading is what a server, this process and the cores of both have used up to a moment.
 type reading struct {
 	at           time.Time
 	cpu          time.Duration
 	user, system time.Duration // the same in two parts, less exact
-	busy         time.Duration // of the core
+	own          time.Duration
+	busy         time.Duration // of all cores in use
 }
 
-func read(tree proc.Tree) (reading, error) {
+func read(tree proc.Tree, cores []int) (reading, error) {
 	r := reading{at: time.Now()}
 	var err error
 	if r.cpu, err = tree.CPU(); err != nil {
@@ -24,21 +25,25 @@ func read(tree proc.Tree) (reading, error) {
 	if r.user, r.system, err = tree.Times(); err != nil {
 		return r, err
 	}
-	r.busy, err = proc.Busy(serverCore)
+	if r.own, err = proc.Own(); err != nil {
+		return r, err
+	}
+	r.busy, err = proc.Busy(cores...)
 	return r, err
 }
 
-// figures returns the sample of a run between two readings.
-func figures(result load.Result, before, after reading) Sample {
+// figures returns the sample of a run between two readings of so many cores.
+func figures(result load.Result, before, after reading, cores int) Sample {
 	cpu := after.cpu - before.cpu
 	user, system := after.user-before.user, after.system-before.system
+	foreign := after.busy - before.busy - cpu - (after.own - before.own)
 	replies := float64(result.Answered + result.Late) // a late one has cost as much
 	s := Sample{
 		CPU:     float64(cpu.Nanoseconds()) / 1e3 / replies,
-		Used:    cpu.Seconds() / after.at.Sub(before.at).Seconds(),
+		Used:    cpu.Seconds() / result.Elapsed.Seconds(),
 		QPS:     result.QPS(),
 		Octets:  float64(result.Octets) / replies,
-		Foreign: max(0, float64(after.busy-before.busy-cpu)/float64(after.at.Sub(before.at))),
+		Foreign: max(0, foreign.Seconds()/after.at.Sub(before.at).Seconds()/float64(cores)),
 	}
 	if user+system > 0 {
 		s.System = float64(system) / float64(user+system)

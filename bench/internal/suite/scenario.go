@@ -3,6 +3,7 @@ package suite
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/dnsreg/dnsreg/bench/internal/zone"
@@ -36,16 +37,23 @@ type Scenario struct {
 	Query    zone.Query
 	Cookies  bool // the query has the client's cookie and the one that the server gave it
 	TCP      bool
-	Rate     int // queries a second, 0 for as many as are answered
-	Window   int // queries that wait for their reply at a time where the server is saturated
-	Cores    int // that the server may use; with 2 the load shares them
+	Dnsperf  bool // asked by dnsperf
+	Rate     int  // queries a second, 0 for as many as are answered
+	Window   int  // queries that wait for their reply at a time where the server is saturated
+	Cores    int  // that the server may use; with 2 the load shares them
 	Subjects []Subject
 }
 
-// How many queries wait for their reply at a time, by default, over TCP, and where NSD takes a millisecond for each.
+// Saturates reports whether the load is to keep the server busy all the time.
+func (s Scenario) Saturates() bool { return s.Rate == 0 }
+
+// How many queries wait for their reply at a time: what fits into the receive buffer that Linux gives a socket by
+// default, which is what Knot has; the window that is to lose nothing; one for two cores; and one for where NSD takes a
+// millisecond for each query.
 const (
-	window      = 1000
-	tcpWindow   = 200
+	window      = 250
+	wideWindow  = 1000
+	twoWindow   = 500
 	smallWindow = 50
 )
 
@@ -54,24 +62,33 @@ func All(large int) []Scenario {
 	return slices.Concat(oneCore(), twoCores(), sizes(), growth(large), changes())
 }
 
-var peers = [...]Subject{DNSReg, Knot, NSD}
+// against returns the servers of DNS, and more.
+func against(more ...Subject) []Subject { return append([]Subject{DNSReg, Knot, NSD}, more...) }
+
+// Queries for the addresses of a service, as most are asked.
+func srv() zone.Query     { return zone.Query{Kind: zone.SRV} }
+func srvEDNS() zone.Query { return zone.Query{Kind: zone.SRV, EDNS: true} }
 
 // oneCore is what is asked of 1,000 services of 5 instances.
 func oneCore() []Scenario {
-	with := func(more ...Subject) []Subject { return append(slices.Clone(peers[:]), more...) }
 	list := []Scenario{
-		{Name: "srv", Title: "SRV", Query: zone.Query{Kind: zone.SRV}, Subjects: with(Echo, EchoBatches)},
-		{Name: "edns", Title: "SRV, EDNS", Query: zone.Query{Kind: zone.SRV, EDNS: true}, Subjects: with()},
-		{Name: "cookie", Title: "SRV, EDNS, cookie", Query: zone.Query{Kind: zone.SRV, EDNS: true}, Cookies: true, Subjects: []Subject{DNSReg, KnotCookies, NSD}},
-		{Name: "a", Title: "A", Query: zone.Query{Kind: zone.A}, Subjects: with()},
-		{Name: "ptr", Title: "PTR", Query: zone.Query{Kind: zone.PTR}, Subjects: with()},
-		{Name: "txt", Title: "TXT", Query: zone.Query{Kind: zone.TXT}, Subjects: with()},
-		{Name: "nxdomain", Title: "NXDOMAIN, random names", Query: zone.Query{Kind: zone.Missing}, Subjects: with()},
-		{Name: "rate-1k", Title: "SRV, 1,000 qps", Query: zone.Query{Kind: zone.SRV}, Rate: 1000, Subjects: with(Echo)},
-		{Name: "rate-20k", Title: "SRV, 20,000 qps", Query: zone.Query{Kind: zone.SRV}, Rate: 20_000, Subjects: with(Echo)},
-		{Name: "rate-50k", Title: "SRV, 50,000 qps", Query: zone.Query{Kind: zone.SRV}, Rate: 50_000, Subjects: with(Echo)},
-		{Name: "rate-100k", Title: "SRV, 100,000 qps", Query: zone.Query{Kind: zone.SRV}, Rate: 100_000, Subjects: with(Echo)},
-		{Name: "tcp", Title: "SRV, TCP", Query: zone.Query{Kind: zone.SRV}, TCP: true, Subjects: with()},
+		{Name: "srv", Title: "SRV", Query: srv(), Subjects: against(Echo, EchoBatches)},
+		{Name: "edns", Title: "SRV, EDNS", Query: srvEDNS(), Subjects: against()},
+		{Name: "cookie", Title: "SRV, EDNS, cookie", Query: srvEDNS(), Cookies: true, Subjects: []Subject{DNSReg, KnotCookies, NSD}},
+		{Name: "a", Title: "A", Query: zone.Query{Kind: zone.A}, Subjects: against()},
+		{Name: "ptr", Title: "PTR", Query: zone.Query{Kind: zone.PTR}, Subjects: against()},
+		{Name: "txt", Title: "TXT", Query: zone.Query{Kind: zone.TXT}, Subjects: against()},
+		{Name: "nxdomain", Title: "NXDOMAIN, random names", Query: zone.Query{Kind: zone.Missing}, Subjects: against()},
+		{Name: "tcp", Title: "SRV, TCP", Query: srv(), TCP: true, Subjects: against()},
+		{Name: "window", Title: "SRV, window of 1,000", Query: srv(), Window: wideWindow, Subjects: against()},
+		{Name: "dnsperf", Title: "SRV, dnsperf", Query: srv(), Dnsperf: true, Subjects: against()},
+		{Name: "dnsperf-tcp", Title: "SRV, TCP, dnsperf", Query: srv(), Dnsperf: true, TCP: true, Subjects: against()},
+	}
+	for _, rate := range []int{1000, 20_000, 50_000, 100_000} {
+		list = append(list, Scenario{
+			Name: fmt.Sprintf("rate-%dk", rate/1000), Title: "SRV, " + count(rate) + " qps",
+			Query: srv(), Rate: rate, Subjects: against(Echo),
+		})
 	}
 	return in("core", 1, zone.Zone{Services: 1000, Instances: 5}, list...)
 }
@@ -79,32 +96,26 @@ func oneCore() []Scenario {
 // twoCores is what the server reaches when it has every core, and the load too.
 func twoCores() []Scenario {
 	return in("two", 2, zone.Zone{Services: 1000, Instances: 5},
-		Scenario{Name: "two-udp", Title: "SRV, two cores", Query: zone.Query{Kind: zone.SRV}, Subjects: peers[:]},
-		Scenario{Name: "two-tcp", Title: "SRV, TCP, two cores", Query: zone.Query{Kind: zone.SRV}, TCP: true, Subjects: peers[:]},
+		Scenario{Name: "two-udp", Title: "SRV, two cores", Query: srv(), Window: twoWindow, Subjects: against()},
+		Scenario{Name: "two-tcp", Title: "SRV, TCP, two cores", Query: srv(), TCP: true, Subjects: against()},
 	)
 }
 
 // sizes is larger services: over UDP their replies are truncated.
 func sizes() []Scenario {
-	udp := Scenario{Query: zone.Query{Kind: zone.SRV, EDNS: true}, Subjects: peers[:]}
-	tcp := Scenario{Query: zone.Query{Kind: zone.SRV}, TCP: true, Subjects: peers[:]}
-	slow := udp
-	slow.Window = smallWindow
-	named := func(s Scenario, name, title string) Scenario {
-		s.Name, s.Title = name, title
-		return s
-	}
 	return slices.Concat(
 		in("sizes", 1, zone.Zone{Services: 1000, Instances: 50},
-			named(udp, "udp-50", "SRV, 50 instances, truncated"), named(tcp, "tcp-50", "SRV, 50 instances, TCP")),
+			Scenario{Name: "udp-50", Title: "SRV, 50 instances", Query: srvEDNS(), Subjects: against()},
+			Scenario{Name: "tcp-50", Title: "SRV, 50 instances, TCP", Query: srv(), TCP: true, Subjects: against()}),
 		in("sizes", 1, zone.Zone{Services: 50, Instances: 1000},
-			named(slow, "udp-1000", "SRV, 1,000 instances, truncated")), // dnsperf takes no reply of 50 KiB over TCP
+			Scenario{Name: "udp-1000", Title: "SRV, 1,000 instances", Query: srvEDNS(), Window: smallWindow, Subjects: against()},
+			Scenario{Name: "tcp-1000", Title: "SRV, 1,000 instances, TCP", Query: srv(), TCP: true, Window: smallWindow, Subjects: against()}),
 	)
 }
 
 // growth is many services beside few.
 func growth(large int) []Scenario {
-	few := Scenario{Name: "few", Title: "SRV, 1,000 services of 10", Query: zone.Query{Kind: zone.SRV}, Subjects: peers[:]}
+	few := Scenario{Name: "few", Title: "SRV, 1,000 services of 10", Query: srv(), Subjects: against()}
 	many := few
 	many.Name, many.Title = "many", "SRV, "+count(large)+" services of 10"
 	return slices.Concat(
@@ -116,7 +127,7 @@ func growth(large int) []Scenario {
 // changes is the same server, quiet and under changes of content.
 func changes() []Scenario {
 	return in("changes", 1, zone.Zone{Services: 1000, Instances: 5},
-		Scenario{Name: "changes", Title: "SRV, 1,000 changes/s", Query: zone.Query{Kind: zone.SRV}, Subjects: []Subject{Quiet, Changing}})
+		Scenario{Name: "changes", Title: "SRV, quiet or changing", Query: srv(), Subjects: []Subject{Quiet, Changing}})
 }
 
 // in gives scenarios their group, cores, zone and, where they have none, window.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
@@ -18,8 +18,10 @@ import (
 type Config struct {
 	Binary   string        // dnsreg
 	Dir      string        // for the servers' files; it exists
+	Cores    [2]int        // the server's and the load's
 	Runs     int           // recorded rounds; one more before them warms up
 	Duration time.Duration // of one sample
+	Noisy    bool          // the machine is known not to be quiet: take no sample again for that
 	Logger   *slog.Logger  // progress
 }
 
@@ -83,18 +85,8 @@ func (g *group) run(ctx context.Context, scenarios []Scenario) ([]Row, error) {
 	}
 	for round := range g.Runs + 1 {
 		for _, t := range trials {
-			d := g.Duration
-			if round == 0 {
-				d = max(d, t.warmUp())
-			}
-			sample, err := t.measure(ctx, d)
-			if err != nil {
+			if err := t.take(ctx, round); err != nil {
 				return nil, fmt.Errorf("%s, %s: %w", t.Scenario.Name, t.Subject, err)
-			}
-			g.Logger.Info("sample", "round", round, "scenario", t.Scenario.Name, "subject", t.Subject,
-				"µs", sample.CPU, "qps", int(sample.QPS), "others", sample.Foreign)
-			if round > 0 {
-				t.Samples = append(t.Samples, sample)
 			}
 		}
 	}
@@ -103,6 +95,24 @@ func (g *group) run(ctx context.Context, scenarios []Scenario) ([]Row, error) {
 		rows[i] = t.Row
 	}
 	return rows, nil
+}
+
+// take measures once, and keeps the sample but for that of round 0, by which everything is warm.
+func (t *trial) take(ctx context.Context, round int) error {
+	d := t.Duration
+	if round == 0 {
+		d = max(d/2, t.warmUp())
+	}
+	sample, err := t.measure(ctx, d)
+	if err != nil {
+		return err
+	}
+	t.Logger.Info("sample", "round", round, "scenario", t.Scenario.Name, "subject", t.Subject,
+		"µs", math.Round(100*sample.CPU)/100, "qps", int(sample.QPS), "others", math.Round(100*sample.Foreign)/100)
+	if round > 0 {
+		t.Samples = append(t.Samples, sample)
+	}
+	return nil
 }
 
 // server returns the server of a subject for a scenario, started if need be.
@@ -119,7 +129,7 @@ func (g *group) server(ctx context.Context, s Scenario, subject Subject) (*peer.
 		return nil, err
 	}
 	g.Logger.Info("start", "subject", subject, "zone", s.Zone, "cores", s.Cores)
-	started, err := g.start(ctx, peer.Place{Dir: dir, Cores: serverCores(s.Cores)}, k)
+	started, err := g.start(ctx, peer.Place{Dir: dir, Cores: g.Cores[:s.Cores]}, k)
 	if err != nil {
 		return nil, err
 	}
@@ -150,14 +160,4 @@ func (g *group) stop() {
 	for _, s := range g.servers {
 		s.Stop()
 	}
-}
-
-// serverCore is where servers are pinned to, loadCore where the load is made.
-const (
-	serverCore = 0
-	loadCore   = 1
-)
-
-func serverCores(n int) []int {
-	return slices.Clone([]int{serverCore, loadCore}[:n])
 }

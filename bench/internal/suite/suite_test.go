@@ -3,7 +3,6 @@ package suite_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -17,7 +16,6 @@ import (
 	"github.com/dnsreg/dnsreg/bench/internal/load"
 	"github.com/dnsreg/dnsreg/bench/internal/subject"
 	"github.com/dnsreg/dnsreg/bench/internal/suite"
-	"github.com/dnsreg/dnsreg/bench/internal/zone"
 )
 
 // TestMain makes this program the child that a suite starts it as.
@@ -108,9 +106,9 @@ func TestFigures(t *testing.T) {
 		}
 	}
 	result := load.Result{Sent: 1000, Answered: 850, Late: 50, Lost: 150, Octets: 90_000, Elapsed: time.Second, Latency: latency}
-	got := suite.Figures(result, suite.NewReading(0, 1000, 5000), suite.NewReading(2000, 1900, 6300))
+	got := suite.Figures(result, suite.NewReading(0, 1000, 100, 5000), suite.NewReading(2000, 1900, 1000, 7600), 2)
 	want := suite.Sample{
-		CPU: 1000, System: 0.25, Used: 0.45, QPS: 850, Loss: 0.15, Octets: 100, Foreign: 0.2, P50: got.P50, P99: got.P99, P999: got.P999,
+		CPU: 1000, System: 0.25, Used: 0.9, QPS: 850, Loss: 0.15, Octets: 100, Foreign: 0.2, P50: got.P50, P99: got.P99, P999: got.P999,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -119,47 +117,6 @@ func TestFigures(t *testing.T) {
 		if p < 50 || p > 50.1 {
 			t.Errorf("latency %v µs, want 50", p)
 		}
-	}
-}
-
-// row returns a row with the given processor times.
-func row(scenario string, subject suite.Subject, cpu ...float64) suite.Row {
-	r := suite.Row{Scenario: suite.Scenario{Name: scenario}, Subject: subject}
-	for _, us := range cpu {
-		r.Samples = append(r.Samples, suite.Sample{CPU: us})
-	}
-	return r
-}
-
-func TestGoals(t *testing.T) {
-	rows := []suite.Row{
-		row("srv", suite.DNSReg, 2, 3, 4), row("srv", suite.Knot, 4, 4, 4), row("srv", suite.NSD, 5, 3, 5),
-		row("nxdomain", suite.DNSReg, 1), row("nxdomain", suite.Knot, 2), // NSD is missing
-		row("cookie", suite.DNSReg, 3, 3, 6),
-	}
-	var got []string
-	for _, g := range suite.Goals(rows) {
-		got = append(got, fmt.Sprintf("%s: %.2f of %.2f, %t", g.Text, g.Ratio.Median, g.Limit, g.Met()))
-	}
-	want := []string{
-		"dnsreg (srv) / Knot (srv) or NSD (srv): 1.00 of 0.75, false",
-		"dnsreg (cookie) / dnsreg (srv): 1.50 of 1.10, false",
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	if met := suite.Goals([]suite.Row{row("changes", suite.Changing, 1.3), row("changes", suite.Quiet, 1)}); len(met) != 1 || !met[0].Met() {
-		t.Errorf("a ratio at its limit: %+v", met)
-	}
-}
-
-func TestParseHeap(t *testing.T) {
-	got, err := suite.ParseHeap("heap profile: 1: 2\n\n# runtime.MemStats\n# Alloc = 1\n# HeapAlloc = 4711\n# HeapSys = 2\n")
-	if err != nil || got != 4711 {
-		t.Errorf("got %d, %v", got, err)
-	}
-	if _, err := suite.ParseHeap("# HeapAlloc = many\n"); err == nil {
-		t.Error("without a number: no error")
 	}
 }
 
@@ -193,86 +150,5 @@ func TestDescribe(t *testing.T) {
 	msg.Truncated = true
 	if got := suite.Describe(msg); got != "0/0/1 TC" {
 		t.Errorf("truncated: %q", got)
-	}
-}
-
-// TestRun measures a small zone for a moment with every subject but dnsreg's binary, in all forms of load.
-func TestRun(t *testing.T) {
-	z := zone.Zone{Services: 20, Instances: 3}
-	base := suite.Scenario{Group: "g", Zone: z, Query: zone.Query{Kind: zone.SRV, EDNS: true}, Cores: 1, Window: 100}
-	form := func(name string, set func(*suite.Scenario)) suite.Scenario {
-		s := base
-		s.Name = name
-		set(&s)
-		return s
-	}
-	list := []suite.Scenario{
-		form("udp", func(s *suite.Scenario) {
-			s.Subjects = []suite.Subject{suite.Knot, suite.NSD, suite.Echo, suite.EchoBatches, suite.Quiet, suite.Changing}
-		}),
-		form("cookie", func(s *suite.Scenario) { s.Cookies, s.Subjects = true, []suite.Subject{suite.KnotCookies} }),
-		form("rate", func(s *suite.Scenario) { s.Rate, s.Subjects = 500, []suite.Subject{suite.Quiet} }),
-		form("tcp", func(s *suite.Scenario) { s.TCP, s.Subjects = true, []suite.Subject{suite.Quiet} }),
-		form("two", func(s *suite.Scenario) { s.Group, s.Cores, s.Subjects = "two", 2, []suite.Subject{suite.Quiet} }),
-	}
-	cfg := suite.Config{Dir: t.TempDir(), Runs: 2, Duration: 300 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)}
-	rows, err := suite.Run(t.Context(), cfg, list)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(rows) != 10 {
-		t.Fatalf("%d rows, want 10", len(rows))
-	}
-	for _, r := range rows {
-		checkRow(t, &r)
-	}
-}
-
-func checkRow(t *testing.T, r *suite.Row) {
-	if len(r.Samples) != 2 {
-		t.Errorf("%s, %s: %d samples, want 2", r.Scenario.Name, r.Subject, len(r.Samples))
-	}
-	for _, s := range r.Samples {
-		if s.CPU <= 0 || s.QPS <= 0 || s.Octets <= 12 || s.Memory <= 0 {
-			t.Errorf("%s, %s: %+v", r.Scenario.Name, r.Subject, s)
-		}
-		if (s.P50 > 0) != (r.Scenario.Rate > 0) {
-			t.Errorf("%s, %s: latency %v at a rate of %d", r.Scenario.Name, r.Subject, s.P50, r.Scenario.Rate)
-		}
-	}
-	if echo := r.Subject == suite.Echo || r.Subject == suite.EchoBatches; echo == strings.HasPrefix(r.Reply, "3/") {
-		t.Errorf("%s, %s: reply %q", r.Scenario.Name, r.Subject, r.Reply)
-	}
-}
-
-func TestRunNamesWhatFailed(t *testing.T) {
-	s := suite.Scenario{Name: "srv", Group: "core", Zone: zone.Zone{Services: 1, Instances: 1}, Cores: 1, Subjects: []suite.Subject{"BIND"}}
-	cfg := suite.Config{Dir: t.TempDir(), Runs: 1, Duration: time.Millisecond, Logger: slog.New(slog.DiscardHandler)}
-	_, err := suite.Run(t.Context(), cfg, []suite.Scenario{s})
-	if err == nil || !strings.Contains(err.Error(), `group core: srv, BIND: unknown subject "BIND"`) {
-		t.Errorf("error %v", err)
-	}
-}
-
-func TestChanges(t *testing.T) {
-	facts, err := suite.Changes(t.Context(), 1, 20)
-	if err != nil || len(facts) != 2 {
-		t.Fatalf("facts %v, error %v", facts, err)
-	}
-	for _, f := range facts {
-		if strings.Count(f.Value, "µs") != 3 || strings.Contains(f.Value, " 0.0 ") {
-			t.Errorf("fact %+v", f)
-		}
-	}
-}
-
-func TestHeap(t *testing.T) {
-	fact, err := suite.Heap(t.Context(), t.TempDir(), zone.Zone{Services: 1500, Instances: 10})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var mib int
-	if _, err := fmt.Sscanf(fact.Value, "%d MiB", &mib); err != nil || mib < 5 || mib > 500 {
-		t.Errorf("fact %+v: %v", fact, err)
 	}
 }

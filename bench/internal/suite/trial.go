@@ -2,13 +2,12 @@ package suite
 
 import (
 	"context"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
-
-	"github.com/miekg/dns"
 
 	"github.com/dnsreg/dnsreg/bench/internal/load"
 	"github.com/dnsreg/dnsreg/bench/internal/peer"
@@ -20,31 +19,34 @@ import (
 type Sample struct {
 	CPU     float64 // µs of the server's processor time for each reply
 	System  float64 // share of it that the kernel took, 0 to 1
-	Used    float64 // share of one core that the server took, 0 to 1 for each core: whether it was saturated
+	Used    float64 // cores that the server took: 1 for a saturated one on one core
 	QPS     float64
 	Loss    float64 // share of the queries sent, 0 to 1
 	Memory  float64 // MiB resident
 	Octets  float64 // of a reply, on average
-	Foreign float64 // share of the server's core that others took, 0 to 1; not known with two cores
+	Foreign float64 // share of the cores in use that neither the server nor the load took, 0 to 1
+	Allocs  float64 // objects allocated for each reply, by a server of dnsreg's
+	Changes float64 // of content a second, by an embedded server
 
 	P50, P99, P999 float64 // of latency in µs, at a fixed rate only
 }
 
 // trial is a row in the making.
 type trial struct {
+	*group
 	Row
 	server  *peer.Server
 	mix     zone.Mix
 	queries string // path of a file for dnsperf
 }
 
-// prepare starts a subject and looks at one reply.
+// prepare starts a subject and looks at its replies.
 func (g *group) prepare(ctx context.Context, s Scenario, subject Subject) (*trial, error) {
 	server, err := g.server(ctx, s, subject)
 	if err != nil {
 		return nil, err
 	}
-	t := &trial{Row: Row{Scenario: s, Subject: subject, Version: server.Version}, server: server}
+	t := &trial{group: g, Row: Row{Scenario: s, Subject: subject, Version: server.Version}, server: server}
 	if subject == Echo || subject == EchoBatches {
 		t.mix, err = s.Zone.Mix(s.Query)
 		t.mix.Echo = true
@@ -53,10 +55,10 @@ func (g *group) prepare(ctx context.Context, s Scenario, subject Subject) (*tria
 	if err := t.look(ctx); err != nil {
 		return nil, err
 	}
-	if !s.TCP {
+	if !s.Dnsperf {
 		return t, nil
 	}
-	t.queries = filepath.Join(g.Dir, s.Name+"-"+s.Group+".queries")
+	t.queries = filepath.Join(g.Dir, s.Group+"-"+s.Name+".queries")
 	return t, writeQueries(t.queries, s)
 }
 
@@ -65,99 +67,25 @@ func writeQueries(path string, s Scenario) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Zone.WriteQueries(f, s.Query.Kind); err != nil {
-		return err
-	}
-	return f.Close()
+	return errors.Join(s.Zone.WriteQueries(f, s.Query.Kind), f.Close())
 }
 
-// clientCookie is what the client side of every cookie is.
-var clientCookie = [8]byte{1, 2, 3, 4, 5, 6, 7, 8}
-
-// look asks once, to learn the server's cookie and what a reply has.
-func (t *trial) look(ctx context.Context) error {
-	query := t.Scenario.Query
-	if t.Scenario.Cookies {
-		query.Cookie = clientCookie[:]
-		first, err := t.exchange(ctx, query) // BADCOOKIE is an answer too
-		if err != nil {
-			return err
-		}
-		if learned := cookieIn(first); learned != nil {
-			query.Cookie = learned
-		}
-	}
-	reply, err := t.exchange(ctx, query)
-	if err != nil {
-		return err
-	}
-	if t.mix, err = t.Scenario.Zone.Mix(query); err != nil {
-		return err
-	}
-	if reply.Rcode != t.mix.Rcode || !reply.Truncated && len(reply.Answer) != t.mix.Answers {
-		return fmt.Errorf("the reply is not as expected: %s", reply)
-	}
-	t.Reply = describe(reply)
-	return nil
-}
-
-// exchange sends the first query of a mix.
-func (t *trial) exchange(ctx context.Context, query zone.Query) (*dns.Msg, error) {
-	mix, err := t.Scenario.Zone.Mix(query)
-	if err != nil {
-		return nil, err
-	}
-	msg := new(dns.Msg)
-	if err := msg.Unpack(mix.Queries[0]); err != nil {
-		return nil, err
-	}
-	msg.Id = 1
-	client := dns.Client{Net: "udp", UDPSize: dns.MaxMsgSize, Timeout: time.Second}
-	if t.Scenario.TCP {
-		client.Net = "tcp"
-	}
-	reply, _, err := client.ExchangeContext(ctx, msg, t.server.Addr.String())
-	if err != nil {
-		return nil, fmt.Errorf("look at a reply: %w", err)
-	}
-	return reply, nil
-}
-
-// cookieIn returns the whole cookie of a reply, nil if there is none.
-func cookieIn(reply *dns.Msg) []byte {
-	opt := reply.IsEdns0()
-	if opt == nil {
-		return nil
-	}
-	for _, option := range opt.Option {
-		if cookie, ok := option.(*dns.EDNS0_COOKIE); ok {
-			if raw, err := hex.DecodeString(cookie.Cookie); err == nil {
-				return raw
-			}
-		}
-	}
-	return nil
-}
-
-// describe returns how many records each section of a reply has.
-func describe(reply *dns.Msg) string {
-	text := fmt.Sprintf("%d/%d/%d", len(reply.Answer), len(reply.Ns), len(reply.Extra))
-	if reply.Truncated {
-		text += " TC"
-	}
-	return text
-}
-
-// noisy is the share of the server's core beyond which a sample is taken again, at most so many times.
+// noisy is the share of the cores beyond which others disturb a sample. Such a one is taken again, at most so many times;
+// one without any reply too, for twice as long each time.
 const (
 	noisy   = 0.1
-	retries = 3
+	retries = 2
+	longer  = 5
 )
 
-// measure takes a sample, the quietest one of several if others use the server's core.
+// measure takes a sample, the one least disturbed of several if others use the cores.
 func (t *trial) measure(ctx context.Context, d time.Duration) (Sample, error) {
 	best, err := t.sample(ctx, d)
-	for n := 0; err == nil && n < retries && best.Foreign > noisy; n++ {
+	for n := 0; errors.Is(err, errSilent) && n < longer; n++ {
+		d *= 2
+		best, err = t.sample(ctx, d)
+	}
+	for n := 0; err == nil && n < retries && best.Foreign > noisy && !t.Noisy; n++ {
 		var again Sample
 		if again, err = t.sample(ctx, d); again.Foreign < best.Foreign {
 			best = again
@@ -165,6 +93,9 @@ func (t *trial) measure(ctx context.Context, d time.Duration) (Sample, error) {
 	}
 	return best, err
 }
+
+// errSilent says that no query was answered.
+var errSilent = errors.New("no reply")
 
 // sample asks for a while and reads before and after it what the server has used.
 func (t *trial) sample(ctx context.Context, d time.Duration) (Sample, error) {
@@ -175,7 +106,11 @@ func (t *trial) sample(ctx context.Context, d time.Duration) (Sample, error) {
 	if err != nil {
 		return Sample{}, err
 	}
-	before, err := read(tree)
+	counted, err := t.count(ctx)
+	if err != nil {
+		return Sample{}, err
+	}
+	before, err := read(tree, t.Cores[:])
 	if err != nil {
 		return Sample{}, err
 	}
@@ -183,20 +118,32 @@ func (t *trial) sample(ctx context.Context, d time.Duration) (Sample, error) {
 	if err != nil {
 		return Sample{}, err
 	}
-	after, err := read(tree)
+	after, err := read(tree, t.Cores[:])
 	if err != nil {
 		return Sample{}, err
 	}
-	if good := result.Answered + result.Late; good == 0 || result.Bad > good/1000 {
-		return Sample{}, fmt.Errorf("of %d queries %d got the reply expected, %d another", result.Sent, good, result.Bad)
+	if err := check(result); err != nil {
+		return Sample{}, err
 	}
-	s := figures(result, before, after)
-	if t.Scenario.Cores > 1 {
-		s.Foreign = 0
+	s := figures(result, before, after, len(t.Cores))
+	if err := counted.until(ctx, &s, result.Answered+result.Late); err != nil {
+		return Sample{}, err
 	}
 	memory, err := tree.Memory()
 	s.Memory = float64(memory) / (1 << 20)
 	return s, err
+}
+
+// check holds that the replies were those expected.
+func check(r load.Result) error {
+	good := r.Answered + r.Late
+	if good == 0 && r.Bad == 0 {
+		return fmt.Errorf("of %d queries: %w", r.Sent, errSilent)
+	}
+	if r.Bad > good/1000 {
+		return fmt.Errorf("of %d queries %d got the reply expected, %d another", r.Sent, good, r.Bad)
+	}
+	return nil
 }
 
 // warmUp is how long it takes to ask for every name once, with time for a server to build its answer.
@@ -206,19 +153,67 @@ func (t *trial) warmUp() time.Duration {
 
 func (t *trial) loadCores() []int {
 	if t.Scenario.Cores > 1 {
-		return []int{serverCore, loadCore}
+		return t.Cores[:]
 	}
-	return []int{loadCore}
+	return t.Cores[1:]
 }
 
+// Clients over TCP, by dnsperf, and over UDP where a server has several sockets.
+const (
+	connections  = 20
+	manySockets  = 32
+	dnsperfPorts = 8
+)
+
 func (t *trial) ask(ctx context.Context, d time.Duration) (load.Result, error) {
-	if t.Scenario.TCP {
-		run := load.Dnsperf{Server: t.server.Addr, Queries: t.queries, Duration: d, Connections: 20, Window: tcpWindow}
+	s := t.Scenario
+	if s.Dnsperf {
+		run := load.Dnsperf{Server: t.server.Addr, Queries: t.queries, Duration: d, TCP: s.TCP, Clients: dnsperfPorts, Window: s.Window}
 		return run.Run(ctx)
 	}
-	spec := load.Spec{Server: t.server.Addr, Mix: t.mix, Duration: d, Rate: t.Scenario.Rate, Window: t.Scenario.Window}
-	if t.Scenario.Cores > 1 {
-		spec.Sockets, spec.Sleep = 16, true
+	spec := load.Spec{Server: t.server.Addr, Mix: t.mix, Duration: d, Rate: s.Rate, Window: s.Window, TCP: s.TCP, Sleep: s.Cores > 1}
+	switch {
+	case s.TCP:
+		spec.Sockets = connections
+	case s.Cores > 1:
+		spec.Sockets = manySockets
 	}
 	return load.Run(ctx, spec)
+}
+
+// tally is what a server told of itself at a moment.
+type tally struct {
+	*trial
+	at      time.Time
+	figures peer.Figures
+	scrape  float64 // objects that it takes to tell
+}
+
+// count reads the figures of a server that has some. It does so twice, to know what that costs.
+func (t *trial) count(ctx context.Context) (tally, error) {
+	c := tally{trial: t}
+	if !slices.Contains([]Subject{DNSReg, Quiet, Changing}, t.Subject) {
+		return c, nil
+	}
+	first, err := t.server.Figures(ctx, false)
+	if err != nil {
+		return c, err
+	}
+	c.figures, err = t.server.Figures(ctx, false)
+	c.at, c.scrape = time.Now(), c.figures[peer.Mallocs]-first[peer.Mallocs]
+	return c, err
+}
+
+// until adds to a sample what has been counted since.
+func (c tally) until(ctx context.Context, s *Sample, replies uint64) error {
+	if c.figures == nil {
+		return nil
+	}
+	now, err := c.server.Figures(ctx, false)
+	if err != nil {
+		return err
+	}
+	s.Allocs = max(0, now[peer.Mallocs]-c.figures[peer.Mallocs]-c.scrape) / float64(replies)
+	s.Changes = (now[peer.Changes] - c.figures[peer.Changes]) / time.Since(c.at).Seconds()
+	return nil
 }

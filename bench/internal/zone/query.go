@@ -24,10 +24,13 @@ const (
 // randomLen is how many octets of a missing service's label are random.
 const randomLen = 12
 
+// PayloadSize is how long a reply over UDP may be where EDNS says so (RFC 6891 section 6.2.3).
+const PayloadSize = 1232
+
 // Query is what to ask and with which extensions.
 type Query struct {
 	Kind   Kind
-	EDNS   bool   // offers 1232 octets
+	EDNS   bool   // offers PayloadSize octets
 	Cookie []byte // client's and, where known, server's (RFC 7873); nil for none; needs EDNS
 }
 
@@ -86,7 +89,7 @@ func (q Query) pack(name string, qtype uint16) ([]byte, error) {
 	msg := new(dns.Msg).SetQuestion(name, qtype)
 	msg.Id, msg.RecursionDesired = 0, false
 	if q.EDNS {
-		msg.SetEdns0(1232, false)
+		msg.SetEdns0(PayloadSize, false)
 	}
 	if q.EDNS && q.Cookie != nil {
 		cookie := &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: hex.EncodeToString(q.Cookie)}
