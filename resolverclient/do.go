@@ -51,7 +51,7 @@ func (b *Balancer) try(ctx context.Context, f func(Picked) (again bool, err erro
 	tried := room[:0]
 	var errs []error
 	for i := range b.entry.client.cfg.Tries {
-		now := b.now()
+		now := b.now(t)
 		n := t.untried(tried, now)
 		if n == nil || i > 0 && !b.budget.withdraw(time.Since(b.epoch), 0) {
 			break
@@ -92,7 +92,7 @@ func (b *Balancer) fault(err error) error {
 func (t *table) untried(tried []*node, now time.Duration) *node {
 	if len(tried) < len(t.best) {
 		for range rePicks {
-			n := t.best[t.picker.pick(now)]
+			n := &t.best[t.picker.pick(now)]
 			if !slices.Contains(tried, n) {
 				return n
 			}
@@ -101,7 +101,7 @@ func (t *table) untried(tried []*node, now time.Duration) *node {
 	for _, class := range t.classes {
 		first := rand.IntN(len(class))
 		for i := range class {
-			if n := class[(first+i)%len(class)]; !slices.Contains(tried, n) {
+			if n := &class[(first+i)%len(class)]; !slices.Contains(tried, n) {
 				return n
 			}
 		}

@@ -23,7 +23,9 @@ const (
 // failure ejects it again, for twice as long, and the first success forgets all.
 func (b *Balancer) judge(s *stats, err error) {
 	if err == nil {
-		s.calls.Add(1)
+		if b.counting.Load() {
+			s.calls.Add(1)
+		}
 		if s.failures.Load() != 0 {
 			s.failures.Store(0)
 			s.ejections.Store(0)
@@ -96,22 +98,24 @@ func (b *Balancer) closeWindow() {
 // withoutEjected moves the ejected endpoints into a class of their own behind all others, where only Do finds them when
 // all else failed. At most [Config.EjectMost] of all endpoints are kept out, those that return last: where more fail,
 // the fault is hardly theirs alone, and the rest could not carry the load (the panic floor).
-func (b *Balancer) withoutEjected(classes [][]*node, now time.Time) [][]*node {
+func (b *Balancer) withoutEjected(classes [][]node, now time.Time) [][]node {
 	out := b.ejected(slices.Concat(classes...), now)
 	if len(out) == 0 {
 		return classes
 	}
-	healthy := make([][]*node, 0, len(classes)+1)
+	healthy := make([][]node, 0, len(classes)+1)
 	for _, class := range classes {
-		isOut := func(n *node) bool { return slices.Contains(out, n) }
+		isOut := func(n node) bool {
+			return slices.ContainsFunc(out, func(o node) bool { return o.stats == n.stats })
+		}
 		healthy = append(healthy, slices.DeleteFunc(class, isOut))
 	}
 	healthy = append(healthy, out)
-	return slices.DeleteFunc(healthy, func(class []*node) bool { return len(class) == 0 })
+	return slices.DeleteFunc(healthy, func(class []node) bool { return len(class) == 0 })
 }
 
 // ejected returns those that are to be kept out.
-func (b *Balancer) ejected(all []*node, now time.Time) (out []*node) {
+func (b *Balancer) ejected(all []node, now time.Time) (out []node) {
 	since := int64(now.Sub(b.epoch))
 	most := int(float64(len(all)) * b.entry.client.cfg.EjectMost)
 	for _, n := range all {
@@ -122,7 +126,7 @@ func (b *Balancer) ejected(all []*node, now time.Time) (out []*node) {
 	if len(out) <= most {
 		return out
 	}
-	slices.SortStableFunc(out, func(a, b *node) int {
+	slices.SortStableFunc(out, func(a, b node) int {
 		return cmp.Compare(b.ejectedUntil.Load(), a.ejectedUntil.Load())
 	})
 	return out[:most]

@@ -112,7 +112,7 @@ func (h *hedge[T]) launch(ctx context.Context, leave int64) bool {
 	if ctx.Err() != nil || len(h.tried) >= b.entry.client.cfg.Tries {
 		return false
 	}
-	now := b.now()
+	now := b.now(h.table)
 	n := h.table.untried(h.tried, now)
 	if n == nil || len(h.tried) > 0 && !b.budget.withdraw(time.Since(b.epoch), leave) {
 		return false

@@ -77,7 +77,7 @@ type picker interface {
 
 // newPicker returns the strategy's picker over the endpoints of one class, of which there is at least one. The
 // balancer's turns outlive its pickers.
-func (s Strategy) newPicker(class []*node, b *Balancer) picker {
+func (s Strategy) newPicker(class []node, b *Balancer) picker {
 	switch s {
 	case Random:
 		return uniform(len(class))
@@ -96,7 +96,7 @@ func (s Strategy) newPicker(class []*node, b *Balancer) picker {
 	}
 }
 
-func statsOf(class []*node) []*stats {
+func statsOf(class []node) []*stats {
 	out := make([]*stats, len(class))
 	for i, n := range class {
 		out[i] = n.stats
@@ -104,7 +104,7 @@ func statsOf(class []*node) []*stats {
 	return out
 }
 
-func weights(class []*node) []int {
+func weights(class []node) []int {
 	out := make([]int, len(class))
 	for i, n := range class {
 		out[i] = n.weight

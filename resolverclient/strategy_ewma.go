@@ -24,7 +24,7 @@ func (class peakEWMA) pick(now time.Duration) int {
 		return 0
 	}
 	i, j := twoOf(len(class))
-	if class[j].cost(now) < class[i].cost(now) {
+	if class[j].cheaper(class[i], now) {
 		return j
 	}
 	return i
@@ -41,21 +41,29 @@ func twoOf(n int) (i, j int) {
 	return i, j
 }
 
-// cost is the time a further call may take, in nanoseconds. An endpoint of which nothing is known is tried, but by one call at a time.
-func (s *stats) cost(now time.Duration) float64 {
-	waiting := float64(s.outstanding.Load())
-	latency := s.decayed(now)
-	if latency == 0 {
-		return waiting * float64(failureCost)
-	}
-	return latency * (waiting + 1)
+// cheaper reports whether a further call may take less time here than there. It compares fractions by products, which
+// are several times as fast as quotients.
+func (s *stats) cheaper(than *stats, now time.Duration) bool {
+	cost, fade := s.cost(now)
+	other, otherFade := than.cost(now)
+	return cost*otherFade < other*fade
 }
 
-// decayed returns the latency, faded by its age: an endpoint that was slow is tried again in the end.
-func (s *stats) decayed(now time.Duration) float64 {
+// cost is the time that a further call may take, in nanoseconds, and what to divide it by. An endpoint of which nothing
+// is known is tried, but by one call at a time.
+func (s *stats) cost(now time.Duration) (cost, fade float64) {
+	waiting := float64(s.outstanding.Load())
 	latency := math.Float64frombits(s.latency.Load())
-	age := max(0, now-time.Duration(s.observed.Load()))
-	return latency / (1 + float64(age)*(1/float64(halfLife)))
+	if latency == 0 {
+		return waiting * float64(failureCost), 1
+	}
+	return latency * (waiting + 1), s.fade(now)
+}
+
+// fade is what to divide the latency by for its age: an endpoint that was slow is tried again in the end.
+func (s *stats) fade(now time.Duration) float64 {
+	age := max(0, now-time.Duration(s.observed.Load())) // another goroutine's clock may be ahead of now
+	return 1 + float64(age)*(1/float64(halfLife))
 }
 
 // observe takes a call's time: a peak counts at once, anything less as much as the last observation has faded. Calls
@@ -64,7 +72,7 @@ func (s *stats) observe(now, took time.Duration, err error) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		took += failureCost
 	}
-	seen, faded := float64(took), s.decayed(now)
+	seen, faded := float64(took), math.Float64frombits(s.latency.Load())/s.fade(now)
 	if seen < faded {
 		const share = 0.1
 		seen = faded + share*(seen-faded)

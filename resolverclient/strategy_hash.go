@@ -23,7 +23,7 @@ type maglev struct {
 	load   *atomic.Int64 // all picks of the balancer that are not done
 }
 
-func newMaglev(class []*node, load *atomic.Int64) *maglev {
+func newMaglev(class []node, load *atomic.Int64) *maglev {
 	m := &maglev{class: statsOf(class), load: load, owners: make([]uint16, maglevSize)}
 	heaviest := 1
 	for _, n := range class {

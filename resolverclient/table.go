@@ -24,7 +24,7 @@ type stats struct {
 	failures     atomic.Int32  // in a row
 	ejections    atomic.Int32  // in a row, for failures in a row
 	outliers     atomic.Int32  // ejections in a row for a share of failures
-	calls        atomic.Uint32 // in the present window
+	calls        atomic.Uint32 // in the present window, if one is open
 	failed       atomic.Uint32 // of them
 }
 
@@ -34,13 +34,13 @@ const longAgo = time.Duration(-1 << 62)
 // table is what Pick reads: the usable endpoints of a set, immutable.
 type table struct {
 	set     *set
-	classes [][]*node // in the order of preference, each with an endpoint at least
-	best    []*node   // the first of them
-	picker  picker    // over best
+	classes [][]node // in the order of preference, each with an endpoint at least
+	best    []node   // the first of them
+	picker  picker   // over best
 }
 
 // all returns the nodes of every class.
-func (t *table) all() []*node { return slices.Concat(t.classes...) }
+func (t *table) all() []node { return slices.Concat(t.classes...) }
 
 // build makes the table of a set. b.mu is held.
 func (b *Balancer) build(s *set, now time.Time) *table {
@@ -49,7 +49,7 @@ func (b *Balancer) build(s *set, now time.Time) *table {
 	b.nodes = make(map[identity]*stats, len(s.endpoints))
 	for _, class := range s.classes() {
 		for _, group := range b.options.arrange(class) {
-			nodes := make([]*node, len(group))
+			nodes := make([]node, len(group))
 			for i, e := range group {
 				nodes[i] = b.node(e, known, now)
 			}
@@ -66,7 +66,7 @@ func (b *Balancer) build(s *set, now time.Time) *table {
 }
 
 // node returns the node of an endpoint, with the stats that are known of it.
-func (b *Balancer) node(e Endpoint, known map[identity]*stats, now time.Time) *node {
+func (b *Balancer) node(e Endpoint, known map[identity]*stats, now time.Time) node {
 	s := known[e.identity()]
 	if s == nil {
 		s = &stats{since: longAgo}
@@ -75,14 +75,14 @@ func (b *Balancer) node(e Endpoint, known map[identity]*stats, now time.Time) *n
 		}
 	}
 	b.nodes[e.identity()] = s
-	return &node{endpoint: e, weight: int(e.Weight), stats: s}
+	return node{endpoint: e, weight: int(e.Weight), stats: s}
 }
 
 // warmUpSteps is in how many steps slow start raises a weight.
 const warmUpSteps = 10
 
 // warmUp lowers the weights of endpoints that are new, as [SlowStart] says.
-func (b *Balancer) warmUp(class []*node, now time.Time) {
+func (b *Balancer) warmUp(class []node, now time.Time) {
 	window := b.options.slowStart
 	if window <= 0 {
 		return
@@ -99,8 +99,8 @@ func (b *Balancer) warmUp(class []*node, now time.Time) {
 	if !warming {
 		return
 	}
-	for i, n := range class {
-		n.weight *= steps[i]
+	for i := range class {
+		class[i].weight *= steps[i]
 	}
 	b.later(window / warmUpSteps)
 }

@@ -28,14 +28,15 @@ func fixed(n int) sd.FixedEndpointer {
 }
 
 func goKitOver(b lb.Balancer) chooser {
-	var picked endpoint.Endpoint
+	var picked [batch]endpoint.Endpoint
 	return chooser{
-		choose: func() (err error) {
-			picked, err = b.Endpoint()
+		choose: func(place int) (err error) {
+			picked[place], err = b.Endpoint()
 			return err
 		},
-		which: func() string {
-			name, _ := picked(context.Background(), nil)
+		end: func(int) {},
+		which: func(place int) string {
+			name, _ := picked[place](context.Background(), nil)
 			return name.(string)
 		},
 	}

@@ -41,20 +41,18 @@ func policyOf(tb testing.TB, name string, n int) chooser {
 	c.connecting.Wait()
 	tb.Cleanup(policy.Close)
 	picker := *c.picker.Load()
-	var picked balancer.SubConn
+	var picked [batch]balancer.PickResult
 	return chooser{
-		choose: func() error {
-			result, err := picker.Pick(balancer.PickInfo{})
-			if err != nil {
-				return err
-			}
-			if result.Done != nil {
-				result.Done(balancer.DoneInfo{BytesSent: true, BytesReceived: true})
-			}
-			picked = result.SubConn
-			return nil
+		choose: func(place int) (err error) {
+			picked[place], err = picker.Pick(balancer.PickInfo{})
+			return err
 		},
-		which: func() string { return picked.(*conn).addr },
+		end: func(place int) {
+			if done := picked[place].Done; done != nil {
+				done(balancer.DoneInfo{BytesSent: true, BytesReceived: true})
+			}
+		},
+		which: func(place int) string { return picked[place].SubConn.(*conn).addr },
 	}
 }
 

@@ -33,18 +33,14 @@ func balancerOf(tb testing.TB, s resolverclient.Strategy, n int) chooser {
 		tb.Fatal(err)
 	}
 	ctx := tb.Context()
-	var port uint16
+	var picked [batch]resolverclient.Picked
 	return chooser{
-		choose: func() error {
-			p, err := b.Pick(ctx)
-			if err != nil {
-				return err
-			}
-			p.Done(nil)
-			port = p.Endpoint.Port
-			return nil
+		choose: func(place int) (err error) {
+			picked[place], err = b.Pick(ctx)
+			return err
 		},
-		which: func() string { return strconv.Itoa(int(port)) },
+		end:   func(place int) { picked[place].Done(nil) },
+		which: func(place int) string { return strconv.Itoa(int(picked[place].Endpoint.Port)) },
 	}
 }
 
