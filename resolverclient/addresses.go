@@ -1,7 +1,6 @@
 package resolverclient
 
 import (
-	"cmp"
 	"context"
 	"net/netip"
 	"slices"
@@ -21,7 +20,13 @@ const (
 type host struct {
 	addresses []netip.Addr
 	ttl       uint32 // least of the records used
-	err       error  // why the addresses are not known; nil where there are none
+	failed    []failure
+}
+
+// failure is why the records of a question could not be had.
+type failure struct {
+	question question
+	err      error
 }
 
 // add takes the address of an A or AAAA record.
@@ -49,69 +54,39 @@ func takeAdditional(hosts map[string]*host, extra []dns.RR) {
 			h.add(rr)
 		}
 	}
-	for _, h := range hosts {
-		h.sort()
-	}
 }
 
-// askAddresses asks for the addresses of the hosts that have none yet; where they cannot be learnt, those of the old
-// set hold on. It fails where it knows of none; a host that has no address is not a failure.
-func (c *Client) askAddresses(ctx context.Context, hosts map[string]*host, old *set) error {
-	var (
-		running sync.WaitGroup
-		slots   = make(chan struct{}, addressQueries)
-		unknown []*host
-	)
+// askAddresses asks for the addresses of the hosts that have none yet.
+func (c *Client) askAddresses(ctx context.Context, hosts map[string]*host) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	slots := make(chan struct{}, addressQueries)
 	for name, h := range hosts {
 		if len(h.addresses) > 0 {
 			continue
 		}
-		unknown = append(unknown, h)
 		slots <- struct{}{}
 		running.Go(func() {
 			h.ask(ctx, c, name)
 			<-slots
 		})
 	}
-	running.Wait()
-	old.lend(hosts)
-	var last error
-	for _, h := range unknown {
-		if h.err == nil {
-			return nil
-		}
-		last = h.err
-	}
-	if len(unknown) < len(hosts) {
-		return nil
-	}
-	return last
-}
-
-// lend gives the addresses of a set to hosts whose own cannot be learnt.
-func (s *set) lend(hosts map[string]*host) {
-	if s == nil {
-		return
-	}
-	for _, e := range s.endpoints {
-		if h := hosts[e.Target]; h != nil && h.err != nil && len(e.Addresses) > 0 {
-			h.addresses, h.err = e.Addresses, nil
-		}
-	}
 }
 
 // ask looks up the host's IPv4 and IPv6 addresses. One kind that cannot be learnt does not spoil the other.
 func (h *host) ask(ctx context.Context, c *Client, name string) {
-	var v6 answer
-	var err6 error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		v6, err6 = c.ask(ctx, question{name, dns.TypeAAAA})
-	}()
-	v4, err4 := c.ask(ctx, question{name, dns.TypeA})
-	<-done
-	for _, a := range []answer{v4, v6} {
+	questions := [...]question{{name, dns.TypeA}, {name, dns.TypeAAAA}}
+	var answers [len(questions)]answer
+	var errs [len(questions)]error
+	var running sync.WaitGroup
+	for i, q := range questions {
+		running.Go(func() { answers[i], errs[i] = c.ask(ctx, q) })
+	}
+	running.Wait()
+	for i, a := range answers {
+		if errs[i] != nil {
+			h.failed = append(h.failed, failure{questions[i], errs[i]})
+		}
 		for _, rr := range a.records {
 			h.add(rr)
 		}
@@ -119,8 +94,15 @@ func (h *host) ask(ctx context.Context, c *Client, name string) {
 			h.ttl = min(h.ttl, a.ttl)
 		}
 	}
-	h.sort()
 	if len(h.addresses) == 0 {
-		h.ttl, h.err = min(h.ttl, addressRetry), cmp.Or(err4, err6)
+		h.ttl = min(h.ttl, addressRetry)
 	}
+}
+
+// kindOf returns the type of the records that have such an address.
+func kindOf(addr netip.Addr) uint16 {
+	if addr.Is4() {
+		return dns.TypeA
+	}
+	return dns.TypeAAAA
 }

@@ -189,5 +189,5 @@ func (b *Balancer) unlessEmpty(t *table) (*table, error) {
 
 // later has the table built anew at the next pick after d.
 func (b *Balancer) later(d time.Duration) {
-	time.AfterFunc(d, func() { b.dirty.Store(true) })
+	b.entry.client.after(d, func() { b.dirty.Store(true) })
 }

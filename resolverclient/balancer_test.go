@@ -71,6 +71,10 @@ func TestRandomStrategiesKeepTheirShares(t *testing.T) {
 		{"weighted, two zeros share one chance", resolverclient.WeightedRandom, []int{0, 4, 5, 0}, []float64{.05, .4, .5, .05}},
 		{"weighted, all zero", resolverclient.WeightedRandom, []int{0, 0}, []float64{.5, .5}},
 		{"weighted, one", resolverclient.WeightedRandom, []int{9}, []float64{1}},
+		{ // more than 32 bits hold
+			"weighted, 200 as heavy as can be", resolverclient.WeightedRandom,
+			slices.Repeat([]int{65535}, 200), slices.Repeat([]float64{1. / 200}, 200),
+		},
 		{"least outstanding when nothing is", resolverclient.LeastOutstanding, []int{1, 2, 7}, []float64{1. / 3, 1. / 3, 1. / 3}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -130,7 +130,7 @@ func BenchmarkLookupFresh(b *testing.B) {
 
 // BenchmarkPlanTurns is what a change of the set costs the one pick that meets it, at worst.
 func BenchmarkPlanTurns(b *testing.B) {
-	weights := slices.Repeat([]int{16}, 1024)
+	weights := slices.Repeat([]uint64{16}, 1024)
 	weights[0] = 17
 	for b.Loop() {
 		resolverclient.PlanTurns(weights, 1<<14)

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -57,39 +56,34 @@ func (c *Client) Service(ctx context.Context, service string) (Answer, error) {
 }
 
 // browse finds the instances that the PTR records of a name point to.
-func (c *Client) browse(ctx context.Context, name string, old *set) (*set, error) {
+func (c *Client) browse(ctx context.Context, name string, before lender) (found, error) {
 	q := question{name, dns.TypePTR}
 	a, err := c.ask(ctx, q)
 	switch {
 	case err != nil:
-		return nil, err
+		return found{}, err
 	case len(a.records) == 0 && a.reply.Rcode == dns.RcodeSuccess:
-		return c.lookup(ctx, name, old)
+		return c.lookup(ctx, name, before)
 	case len(a.records) == 0:
-		return nil, &negative{q, ErrNotFound, negativeText(a.reply), negativeTTL(a.reply)}
+		return found{}, &negative{q, ErrNotFound, negativeText(a.reply), negativeTTL(a.reply)}
 	}
-	found := make([]*instance, len(a.records))
+	instances := make([]*instance, len(a.records))
 	for i, rr := range a.records {
-		found[i] = &instance{name: dns.CanonicalName(rr.(*dns.PTR).Ptr), shown: rr.(*dns.PTR).Ptr}
+		instances[i] = &instance{name: dns.CanonicalName(rr.(*dns.PTR).Ptr), shown: rr.(*dns.PTR).Ptr}
 	}
-	c.askInstances(ctx, found, a.reply.Extra)
-	d := draft{ttl: a.ttl, extra: a.reply.Extra}
-	var failed reasons
-	for _, i := range found {
-		i.addTo(&d, old)
-		if i.err != nil {
-			failed = append(failed, i.err)
-			d.ttl = min(d.ttl, addressRetry)
-		}
+	c.askInstances(ctx, instances, a.reply.Extra)
+	d := draft{before: before, ttl: a.ttl, extra: a.reply.Extra}
+	for _, i := range instances {
+		i.addTo(&d)
 	}
 	switch {
 	case len(d.endpoints) > 0:
-	case len(failed) > 0:
-		return nil, fmt.Errorf("lookup %v: %w", q, failed)
+	case len(d.missing) > 0:
+		return found{}, fmt.Errorf("lookup %v: %w", q, d.missing)
 	default:
-		return nil, &negative{q, ErrNotFound, "PTR records without SRV records", seconds(d.ttl)}
+		return found{}, &negative{q, ErrNotFound, "PTR records without SRV records", seconds(d.ttl)}
 	}
-	return c.complete(ctx, name, d, old)
+	return c.complete(ctx, name, &d)
 }
 
 // instance is what is known of one instance of a service.
@@ -101,7 +95,7 @@ type instance struct {
 }
 
 // askInstances reads the instances' SRV and TXT records from the additional section, or asks for them.
-func (c *Client) askInstances(ctx context.Context, found []*instance, extra []dns.RR) {
+func (c *Client) askInstances(ctx context.Context, instances []*instance, extra []dns.RR) {
 	given := make(map[question][]dns.RR)
 	for _, rr := range extra {
 		q := question{dns.CanonicalName(rr.Header().Name), rr.Header().Rrtype}
@@ -112,7 +106,7 @@ func (c *Client) askInstances(ctx context.Context, found []*instance, extra []dn
 	var running sync.WaitGroup
 	defer running.Wait()
 	slots := make(chan struct{}, addressQueries)
-	for _, i := range found {
+	for _, i := range instances {
 		i.srv.records = given[question{i.name, dns.TypeSRV}]
 		i.txt.records = given[question{i.name, dns.TypeTXT}]
 		if len(i.srv.records) > 0 && len(i.txt.records) > 0 {
@@ -137,33 +131,44 @@ func (i *instance) ask(ctx context.Context, c *Client) {
 	}
 }
 
-// addTo adds the instance's endpoints to a draft; those of the old set where its records could not be had.
-func (i *instance) addTo(d *draft, old *set) {
+// addTo adds the instance's endpoints to a draft; those of the answer before where its records could not be had.
+func (i *instance) addTo(d *draft) {
 	labels, err := dnssd.Split(i.shown)
 	if err != nil || len(labels) == 0 {
 		return // the root, or a name that no server should send
 	}
 	if i.err != nil {
-		d.endpoints = append(d.endpoints, old.of(labels[0])...)
+		known := d.before.set.of(labels[0])
+		if d.miss(question{labels[0], dns.TypeSRV}, i.err, len(known)) {
+			d.endpoints = append(d.endpoints, known...)
+		}
 		return
 	}
-	var txt []string
-	for _, rr := range i.txt.records {
-		d.ttl = min(d.ttl, ttlOf(rr))
-		txt = append(txt, txtStrings(rr)...)
-	}
-	if i.txtErr != nil { // not known, which is not the same as none: what was known holds until it is asked again soon
-		d.ttl = min(d.ttl, uint32(failureTTL/time.Second))
-		if known := old.of(labels[0]); len(known) > 0 {
-			txt = known[0].TXT
-		}
-	}
+	txt := i.strings(d, labels[0])
 	d.extra = append(d.extra, i.srv.extra()...)
 	for _, rr := range i.srv.records {
 		if e := d.add(rr.(*dns.SRV)); e != nil {
 			e.Instance, e.TXT = labels[0], txt
 		}
 	}
+}
+
+// strings returns those of the TXT records. That these could not be had is not the same as that there are none.
+func (i *instance) strings(d *draft, id string) (txt []string) {
+	if i.txtErr != nil {
+		if known := d.before.set.of(id); len(known) > 0 {
+			txt = known[0].TXT
+		}
+		if !d.miss(question{id, dns.TypeTXT}, i.txtErr, len(txt)) {
+			return nil
+		}
+		return txt
+	}
+	for _, rr := range i.txt.records {
+		d.ttl = min(d.ttl, ttlOf(rr))
+		txt = append(txt, txtStrings(rr)...)
+	}
+	return txt
 }
 
 // of returns the endpoints of one instance.

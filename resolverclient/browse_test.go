@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
@@ -168,29 +167,6 @@ func TestServiceSurvivesPartialFailure(t *testing.T) {
 		})
 		if _, err := c.Service(t.Context(), "web"); !errors.Is(err, resolverclient.ErrNoAnswer) {
 			t.Errorf("got %v, want ErrNoAnswer", err)
-		}
-	})
-}
-
-// Addresses that cannot be learnt for a while are those of before.
-func TestLookupKeepsAddressesThroughFailures(t *testing.T) {
-	bubble(t, resolverclient.Config{}, func(b *cacheTest) {
-		z := newZone(t, threeWebs()...)
-		z.noAdditional = true
-		b.script.set(z.serve)
-		b.lookup()
-		b.script.set(func(x exchange) {
-			if strings.HasPrefix(strings.ToLower(x.query.Question[0].Name), "web-2.") {
-				rcode(dns.RcodeServerFailure)(x)
-				return
-			}
-			z.serve(x)
-		})
-		pass(5 * time.Second)
-		synctest.Wait()
-		got, _, err := b.lookup()
-		if err != nil || strings.Contains(describe(got.Endpoints), "[]") || got.Stale != nil {
-			t.Errorf("got\n%s\n%v", describe(got.Endpoints), err)
 		}
 	})
 }

@@ -22,6 +22,7 @@ type cache struct {
 	spelled map[question]*slot // by the service as callers spell it
 	clock   uint64             // counts uses
 	evicted []weak.Pointer[entry]
+	closed  bool
 }
 
 // slot is an entry's place in the cache.
@@ -46,10 +47,13 @@ func (c *cache) recall(spelled question) *entry {
 
 // entry returns the entry of a question, made by the function where there is none, and remembers how it was spelled. In a
 // full cache the one used longest ago makes room; whoever still holds it, as a balancer does, keeps it alive and
-// renewed.
-func (c *cache) entry(asked, spelled question, create func() *entry) *entry {
+// renewed. After close it fails with [ErrClosed].
+func (c *cache) entry(asked, spelled question, create func() *entry) (*entry, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return nil, ErrClosed // nobody would close a new one
+	}
 	c.clock++
 	s := c.entries[asked]
 	if s == nil {
@@ -64,7 +68,7 @@ func (c *cache) entry(asked, spelled question, create func() *entry) *entry {
 		s.spellings = append(s.spellings, spelled)
 		c.spelled[spelled] = s
 	}
-	return s.entry
+	return s.entry, nil
 }
 
 // evict removes the entry used longest ago. It looks at all of them: the cache is small beside the lookup that
@@ -88,6 +92,7 @@ func (c *cache) evict() {
 // close closes every entry, and those that made room and that somebody still holds.
 func (c *cache) close() {
 	c.mu.Lock()
+	c.closed = true
 	var all []*entry
 	for _, s := range c.entries {
 		all = append(all, s.entry)
@@ -116,6 +121,14 @@ func (c *Client) Lookup(ctx context.Context, service string) (Answer, error) {
 	return e.answer(ctx)
 }
 
+// ttl returns how much longer the answer holds.
+func (s *state) ttl() time.Duration {
+	if s.err != nil {
+		return 0
+	}
+	return max(0, time.Until(s.expires))
+}
+
 // answer returns what is known, in a fresh order.
 func (e *entry) answer(ctx context.Context) (Answer, error) {
 	s, err := e.current(ctx)
@@ -125,7 +138,7 @@ func (e *entry) answer(ctx context.Context) (Answer, error) {
 	return Answer{
 		Name:      e.asked.name,
 		Endpoints: s.set.ordered(),
-		TTL:       max(0, time.Until(s.expires)),
+		TTL:       s.ttl(),
 		Stale:     s.err,
 	}, nil
 }

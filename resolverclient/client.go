@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -24,9 +25,10 @@ type Client struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 
-	mu      sync.Mutex  // guards writing closed, and running.Add against Close
+	mu      sync.Mutex  // guards writing closed, running.Add against Close, and timers
 	closed  atomic.Bool // read by every pick
 	running sync.WaitGroup
+	timers  map[*time.Timer]bool // of after
 }
 
 // New returns a client of the servers that cfg names, or an error that names every wrong field. It reads
@@ -41,7 +43,7 @@ func New(cfg Config) (*Client, error) {
 	if err := errors.Join(cfg.check(), zerr, serr); err != nil {
 		return nil, fmt.Errorf("resolverclient: %w", err)
 	}
-	c := &Client{cfg: cfg, zone: zone}
+	c := &Client{cfg: cfg, zone: zone, timers: map[*time.Timer]bool{}}
 	c.cache = cache{max: cfg.MaxEntries, entries: map[question]*slot{}, spelled: map[question]*slot{}}
 	for _, addr := range cfg.Servers {
 		c.servers = append(c.servers, &server{addr: addr, dial: cfg.Dial, timeout: cfg.Timeout})
@@ -57,6 +59,10 @@ func New(cfg Config) (*Client, error) {
 func (c *Client) Close() error {
 	c.mu.Lock()
 	first := c.closed.CompareAndSwap(false, true)
+	for timer := range c.timers {
+		timer.Stop()
+	}
+	clear(c.timers)
 	c.mu.Unlock()
 	c.cancel()
 	c.running.Wait()
@@ -79,6 +85,27 @@ func (c *Client) begin() bool {
 	return open
 }
 
+// after calls f when d has passed, unless the client is closed before.
+func (c *Client) after(d time.Duration, f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed.Load() {
+		return
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(d, func() {
+		if !c.begin() {
+			return
+		}
+		defer c.running.Done()
+		c.mu.Lock()
+		delete(c.timers, timer)
+		c.mu.Unlock()
+		f()
+	})
+	c.timers[timer] = true
+}
+
 // entry returns the cache's entry of a service, by SRV records alone or by way of PTR.
 func (c *Client) entry(service string, kind uint16) (*entry, error) {
 	if c.closed.Load() {
@@ -93,7 +120,7 @@ func (c *Client) entry(service string, kind uint16) (*entry, error) {
 		return nil, err
 	}
 	asked := question{name, kind}
-	return c.cache.entry(asked, spelled, func() *entry { return newEntry(c, asked) }), nil
+	return c.cache.entry(asked, spelled, func() *entry { return newEntry(c, asked) })
 }
 
 // name returns the owner name of a service's SRV records in small letters: an absolute name as it is, anything else

@@ -37,13 +37,13 @@ type Config struct {
 
 	// MaxEntries bounds the number of services whose answers are kept; the one unused longest makes room. Default 1024.
 	MaxEntries int
-	// MinTTL and MaxTTL bound the TTL of an answer from both sides: records with TTL 0 are kept for MinTTL.
-	// Defaults 1 s and 1 h.
+	// MinTTL and MaxTTL bound the TTL of an answer from both sides: records with TTL 0 are kept for MinTTL. An answer of
+	// which a part could not be had is kept for 5 s at most. Defaults 1 s and 1 h.
 	MinTTL, MaxTTL time.Duration
 	// NegativeTTL is the longest that "not found" is believed, whatever the zone says. Default 5 s.
 	NegativeTTL time.Duration
-	// MaxStale is how long after its TTL the last good answer stays in use while every server fails. Default 10 min,
-	// negative means not at all.
+	// MaxStale is how long after its TTL the last good answer stays in use while every server fails, and each of its
+	// records while that record alone cannot be had. Default 10 min, negative means not at all.
 	MaxStale time.Duration
 	// Idle is how long after its last use an answer is still renewed. Default 1 min.
 	Idle time.Duration
@@ -51,8 +51,8 @@ type Config struct {
 	// SnapshotFile is where the answers are kept for the next start: written a second after a change, every ten minutes
 	// otherwise, and at Close, as a whole or not at all, at most 16 MiB, the most recent answers first. After a start an
 	// answer of the file is used only where and until no server answers, for MaxStale at most, and says that it is stale.
-	// A damaged file is moved to SnapshotFile.damaged, reported to Logger, and no reason not to start. Its directory must
-	// exist. Processes that share a file overwrite each other's answers. Default: none is kept.
+	// A damaged file is moved to SnapshotFile.damaged, reported to Logger, and no reason not to start. Answers in it that no
+	// server can have given, or that were seen in the future, are reported and not used. Its directory must exist. Processes that share a file overwrite each other's answers. Default: none is kept.
 	SnapshotFile string
 	// SnapshotMaxAge is how long ago a server must have given an answer of SnapshotFile for the last time. Default 24 h.
 	SnapshotMaxAge time.Duration
@@ -97,7 +97,7 @@ type Config struct {
 
 	// Dial opens the connections to servers, "udp" or "tcp". Default net.Dialer. For tests and proxies.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Logger hears of answers that become stale and that recover. Default: nobody.
+	// Logger hears of answers that become stale and that recover, and of snapshots that cannot be used. Default: nobody.
 	Logger *slog.Logger
 }
 

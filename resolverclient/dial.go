@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
+	"strings"
 )
 
 // DialContext connects to an instance of a service, in the form that net/http, database drivers and others take:
@@ -16,7 +18,7 @@ func (c *Client) DialContext(ctx context.Context, network, address string) (net.
 		host = address
 	}
 	dialer := &net.Dialer{Timeout: c.cfg.ConnectTimeout}
-	if host == "localhost" || net.ParseIP(host) != nil {
+	if _, err := netip.ParseAddr(host); err == nil || strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
 		return dialer.DialContext(ctx, network, address)
 	}
 	var conn net.Conn

@@ -244,7 +244,9 @@ func serveStream(conn net.Conn, h handler) {
 		return
 	}
 	handle("tcp", buf, h, func(wire []byte) {
-		_, _ = conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(wire))), wire...))
+		framed := append(binary.BigEndian.AppendUint16(nil, uint16(len(wire))), wire...)
+		_, _ = conn.Write(framed[:1]) // streams come in pieces, which need not be whole messages
+		_, _ = conn.Write(framed[1:])
 	})
 }
 

@@ -27,7 +27,8 @@
 //
 // An answer in use is asked for again before its TTL ends, in the background, so that no call waits; many callers share
 // one lookup. While every server fails the last good answer stays in use for [Config.MaxStale] and says so
-// ([Answer.Stale]). "There is no such service" ([ErrNotFound]) is an answer, not a failure: it ends the use of the old
+// ([Answer.Stale]); so does a part of it, the addresses of one instance for example, that cannot be had anew with the
+// rest. "There is no such service" ([ErrNotFound]) is an answer, not a failure: it ends the use of the old
 // endpoints at once, and is itself kept for a short time only.
 //
 // A program that starts while every server fails can go on with what the one before it learnt ([Config.SnapshotFile]);

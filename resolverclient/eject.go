@@ -69,7 +69,7 @@ func (b *Balancer) openWindow() {
 		n.calls.Store(0)
 		n.failed.Store(0)
 	}
-	time.AfterFunc(window, b.closeWindow)
+	b.entry.client.after(window, b.closeWindow)
 }
 
 // closeWindow ejects each endpoint of which a share of calls failed that is too far above the others' share. Against a

@@ -85,19 +85,32 @@ type Answer struct {
 	// Endpoints are in the order in which to try them: by priority, and within one drawn by weight (RFC 2782), anew in
 	// each answer. The slice is the caller's.
 	Endpoints []Endpoint
-	// TTL is how much longer the answer holds: the least TTL of the records used, less its age. 0 when it is stale.
+	// TTL is how much longer the answer holds: the least TTL of the records used, less its age; 5 s at most where some of
+	// them could not be had. 0 when it is stale.
 	TTL time.Duration
-	// Stale says why the answer is past its TTL and yet in use. Nil while it is fresh.
+	// Stale says why the answer, or some record in it, is past its TTL and yet in use. Nil while all is fresh.
 	Stale error
 }
 
 // set is the endpoints of one service, sorted by compareEndpoints and immutable.
-type set struct {
-	endpoints []Endpoint
-	ttl       time.Duration // as the records have it, not bounded
+type set struct{ endpoints []Endpoint }
+
+// maxEndpoints bounds a set. One answer of SRV records has room for a fifth of them; many instances that DNS-SD
+// names, with many records each, or a file may have more.
+const maxEndpoints = 1 << 14
+
+// normalize sorts the endpoints and leaves, of those with the same identity, the one of the lowest priority.
+func (s *set) normalize() {
+	slices.SortStableFunc(s.endpoints, compareEndpoints)
+	seen := make(map[identity]bool, len(s.endpoints))
+	s.endpoints = slices.DeleteFunc(s.endpoints, func(e Endpoint) bool {
+		again := seen[e.identity()]
+		seen[e.identity()] = true
+		return again
+	})
 }
 
-// equal reports whether the endpoints are the same; TTLs do not count.
+// equal reports whether the endpoints are the same.
 func (s *set) equal(other *set) bool {
 	return slices.EqualFunc(s.endpoints, other.endpoints, func(a, b Endpoint) bool { return a.equal(&b) })
 }

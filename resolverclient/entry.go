@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,13 +26,14 @@ const (
 //
 //	set  err   meaning
 //	yes  nil   fresh
-//	yes  set   stale: err says why
+//	yes  set   stale, in part at least: err says why
 //	nil  set   no such service, or no lookup has succeeded
 //	nil  nil   never asked
 type state struct {
 	set     *set
 	err     error
 	expires time.Time // end of the TTL of set
+	lent    loans     // records in set that are older
 	lapsed  bool      // the next caller waits for a lookup first
 }
 
@@ -44,7 +42,7 @@ type state struct {
 type entry struct {
 	client *Client
 	asked  question // the first of the lookup, which names the entry
-	look   func(ctx context.Context, name string, old *set) (*set, error)
+	look   func(ctx context.Context, name string, before lender) (found, error)
 	state  atomic.Pointer[state]
 	used   atomic.Bool // since the timer looked last
 	flight singleflight.Group
@@ -52,7 +50,8 @@ type entry struct {
 	mu       sync.Mutex // guards what follows, and writing state
 	timer    *time.Timer
 	lastUsed time.Time
-	failures int // lookups in a row that got no answer
+	closed   bool // no timer is set any more
+	failures int  // lookups in a row that got no answer
 	watchers map[chan<- struct{}]bool
 	pools    []weak.Pointer[pools] // told of each answer
 
@@ -124,7 +123,8 @@ func (e *entry) await(ctx context.Context) (*state, error) {
 func (e *entry) overdue(old *state) *state {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	overdue := &state{set: old.set, err: old.because(errOverdue), expires: old.expires}
+	overdue := new(*old)
+	overdue.err, overdue.lapsed = old.because(errOverdue), false
 	switch s := e.state.Load(); {
 	case s == old:
 		e.state.Store(overdue)
@@ -154,163 +154,10 @@ func (e *entry) refresh() <-chan singleflight.Result {
 		defer e.client.running.Done()
 		ctx, cancel := context.WithTimeout(e.client.ctx, e.client.cfg.LookupTimeout)
 		defer cancel()
-		set, err := e.look(ctx, e.asked.name, e.state.Load().set)
+		f, err := e.look(ctx, e.asked.name, lender{e.state.Load(), e.client.cfg.MaxStale})
 		if e.client.ctx.Err() != nil {
 			return nil, ErrClosed
 		}
-		return e.update(set, err, time.Now()), nil
+		return e.update(f, err, time.Now()), nil
 	})
-}
-
-// update takes the outcome of a lookup and returns the state that it leads to.
-func (e *entry) update(set *set, err error, now time.Time) *state {
-	s := e.settle(set, err, now)
-	e.tell()
-	return s
-}
-
-func (e *entry) settle(set *set, err error, now time.Time) *state {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var no *negative
-	switch {
-	case err == nil:
-		return e.good(set, now)
-	case errors.As(err, &no):
-		e.failures = 0
-		e.client.saved.answered(e.asked, e.state.Load().set != nil)
-		return e.put(&state{err: err}, max(minNegativeTTL, min(no.ttl, e.client.cfg.NegativeTTL)))
-	default:
-		return e.failed(err, now)
-	}
-}
-
-// tell has the pools of connections follow the present state. e.mu is not held.
-func (e *entry) tell() {
-	e.mu.Lock()
-	e.pools = slices.DeleteFunc(e.pools, func(p weak.Pointer[pools]) bool { return p.Value() == nil })
-	told := slices.Clone(e.pools)
-	e.mu.Unlock()
-	for _, p := range told {
-		if p := p.Value(); p != nil {
-			p.follow()
-		}
-	}
-}
-
-// followedBy has pools told of each answer for as long as somebody else holds them.
-func (e *entry) followedBy(p *pools) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.pools = append(e.pools, weak.Make(p))
-}
-
-func (e *entry) good(set *set, now time.Time) *state {
-	old := e.state.Load()
-	if e.failures > 0 && old.err != nil {
-		e.client.cfg.Logger.Info("resolver answers again", slog.String("name", e.asked.name))
-	}
-	e.failures = 0
-	ttl := min(max(set.ttl, e.client.cfg.MinTTL), e.client.cfg.MaxTTL)
-	same := old.set != nil && old.set.equal(set)
-	if same {
-		set = old.set // but for its TTL: balancers rebuild on a new pointer only
-	}
-	e.client.saved.answered(e.asked, !same)
-	return e.put(&state{set: set, expires: now.Add(ttl)}, renewAfter(ttl))
-}
-
-// renewAfter is when to ask again: with a tenth to a quarter of the TTL left, so that clients that asked together do
-// not go on together.
-func renewAfter(ttl time.Duration) time.Duration {
-	return ttl*3/4 + time.Duration(rand.Int64N(int64(ttl)*15/100+1))
-}
-
-// failed keeps the last good answer: as it is until its TTL ends, as a stale one until MaxStale is over.
-func (e *entry) failed(err error, now time.Time) *state {
-	old := e.state.Load()
-	pause := min(failureTTL<<min(e.failures, 4), maxBackoff)
-	e.failures++
-	until := e.staleUntil(old)
-	switch {
-	case old.set == nil || !now.Before(until):
-		return e.put(&state{err: err}, failureTTL)
-	case now.Before(old.expires):
-		return e.put(&state{set: old.set, expires: old.expires}, min(pause, old.expires.Sub(now)))
-	default:
-		err = old.because(err)
-		if old.err == nil || errors.Is(old.err, errOverdue) || e.failures == 1 {
-			e.client.cfg.Logger.Warn("stale answer in use", slog.String("name", e.asked.name), slog.Any("error", err))
-		}
-		return e.put(&state{set: old.set, err: err, expires: old.expires}, min(pause, until.Sub(now)))
-	}
-}
-
-func (e *entry) staleUntil(s *state) time.Time { return s.expires.Add(max(0, e.client.cfg.MaxStale)) }
-
-// put publishes a state, looks at it again after a while and returns it. e.mu is held.
-func (e *entry) put(s *state, again time.Duration) *state {
-	e.state.Store(s)
-	e.wake()
-	if e.timer == nil {
-		e.timer = time.AfterFunc(again, e.tick)
-		return s
-	}
-	e.timer.Reset(again)
-	return s
-}
-
-// close makes every later use fail with [ErrClosed].
-func (e *entry) close() {
-	e.mu.Lock()
-	if e.timer != nil {
-		e.timer.Stop()
-	}
-	e.state.Store(&state{err: ErrClosed})
-	e.wake()
-	e.mu.Unlock()
-	e.tell()
-}
-
-// tick is the timer: it renews what is in use and lets lapse what is not.
-func (e *entry) tick() {
-	if e.client.ctx.Err() != nil {
-		e.close()
-		return
-	}
-	if e.age(time.Now()) {
-		e.refresh()
-	}
-}
-
-// age moves the state on as time has passed and reports whether to look up again.
-func (e *entry) age(now time.Time) (renew bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s := e.state.Load()
-	if e.used.Swap(false) {
-		e.lastUsed = now
-	}
-	busy := len(e.watchers) > 0 || now.Sub(e.lastUsed) < e.client.cfg.Idle
-	switch {
-	case s.set == nil && len(e.watchers) > 0:
-		return true
-	case s.set == nil: // its time is over, and waiting callers shall see the truth
-		e.state.Store(&state{lapsed: true})
-		return false
-	case s.err == nil && now.Before(s.expires):
-		e.timer.Reset(s.expires.Sub(now))
-		return busy
-	case !busy:
-		e.state.Store(&state{set: s.set, err: s.err, expires: s.expires, lapsed: true})
-		return false
-	case now.Before(e.staleUntil(s)):
-		if s.err == nil {
-			e.state.Store(&state{set: s.set, err: errOverdue, expires: s.expires})
-		}
-		e.timer.Reset(e.staleUntil(s).Sub(now))
-		return true
-	}
-	e.state.Store(&state{lapsed: true})
-	return busy
 }

@@ -31,7 +31,7 @@ func (s *server) penalised(now time.Time) bool {
 }
 
 // ask sends a question and returns a reply that answers it. It asks over UDP, and over TCP where the reply was
-// truncated or does not prove by its letter case that it is the server's; without EDNS where the server has none.
+// truncated or does not prove by the question's letters that it is the server's; without EDNS where the server has none.
 func (s *server) ask(ctx context.Context, q question) (*dns.Msg, error) {
 	query := newQuery(q, true)
 	reply, err := s.exchange(ctx, query)
@@ -52,7 +52,7 @@ func refusesEDNS(reply *dns.Msg) bool {
 
 func (s *server) exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, error) {
 	reply, err := s.roundTrip(ctx, "udp", query, datagrams)
-	if !errors.Is(err, errTruncated) && !errors.Is(err, errCase) {
+	if !errors.Is(err, errTruncated) && !errors.Is(err, errUnproven) {
 		return reply, err
 	}
 	if reply, err = s.roundTrip(ctx, "tcp", query, stream); err != nil {
@@ -109,7 +109,7 @@ func datagrams(conn net.Conn, query *dns.Msg, wire []byte) (*dns.Msg, error) {
 }
 
 // stream sends a query over TCP (RFC 7766 section 8) and reads the one reply. What comes back on the server's own
-// connection needs no proof by letter case.
+// connection needs no proof by letters.
 func stream(conn net.Conn, query *dns.Msg, wire []byte) (*dns.Msg, error) {
 	framed := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(wire)), uint16(len(wire)))
 	if _, err := conn.Write(append(framed, wire...)); err != nil {
@@ -124,7 +124,7 @@ func stream(conn net.Conn, query *dns.Msg, wire []byte) (*dns.Msg, error) {
 		return nil, fmt.Errorf("read %d octets: %w", len(buf), err)
 	}
 	reply, err := parseReply(query, buf)
-	if errors.Is(err, errCase) {
+	if errors.Is(err, errUnproven) {
 		err = nil
 	}
 	return reply, err

@@ -49,12 +49,13 @@ func TestExchangeSurvives(t *testing.T) {
 		{"no question", forged(z, func(m *dns.Msg) { m.Question = nil })},
 		{"case guessed wrong, with the right id", caseThenTCP(z, true)},
 		{"a server that loses case", caseThenTCP(z, false)},
+		{"an error without a question, with the right id", overUDP(withoutQuestion(dns.RcodeServerFailure), z.serve)},
+		{"REFUSED without a question, with the right id", overUDP(withoutQuestion(dns.RcodeRefused), z.serve)},
 		{"octets too few", func(x exchange) { x.send([]byte{1, 2, 3}); z.serve(x) }},
 		{"truncated to nothing", func(x exchange) { small := *z; small.limit = 20; small.serve(x) }},
 		{"truncated in the middle of a record", cutShort(z)},
 		{"no EDNS, FORMERR", noEDNS(z, dns.RcodeFormatError)},
 		{"no EDNS, NOTIMP", noEDNS(z, dns.RcodeNotImplemented)},
-		{"split over TCP", splitStream(z)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := clientOf(t, tt.serve).Lookup(t.Context(), "web")
@@ -81,6 +82,26 @@ func caseThenTCP(z *zone, evil bool) handler {
 	}
 }
 
+// overUDP answers by one handler over UDP and by another over TCP.
+func overUDP(udp, tcp handler) handler {
+	return func(x exchange) {
+		if x.network == "udp" {
+			udp(x)
+			return
+		}
+		tcp(x)
+	}
+}
+
+// withoutQuestion answers with a code and no question, which a forger can who guessed the id alone.
+func withoutQuestion(code int) handler {
+	return func(x exchange) {
+		m := new(dns.Msg).SetRcode(x.query, code)
+		m.Question = nil
+		x.reply(m)
+	}
+}
+
 // cutShort answers over UDP with TC and the front of the reply, as servers do that cut octets.
 func cutShort(z *zone) handler {
 	return func(x exchange) {
@@ -102,29 +123,10 @@ func cutShort(z *zone) handler {
 func noEDNS(z *zone, code int) handler {
 	return func(x exchange) {
 		if x.query.IsEdns0() != nil {
-			m := new(dns.Msg).SetRcode(x.query, code)
-			m.Question = nil
-			x.reply(m)
+			withoutQuestion(code)(x)
 			return
 		}
 		z.serve(x)
-	}
-}
-
-// splitStream sends the TCP reply octet by octet.
-func splitStream(z *zone) handler {
-	return func(x exchange) {
-		if x.network == "udp" {
-			small := *z
-			small.limit = 20
-			small.serve(x)
-			return
-		}
-		wire, err := z.answer(x.query).Pack()
-		if err != nil {
-			panic(err)
-		}
-		x.send(wire)
 	}
 }
 
@@ -151,48 +153,56 @@ func TestExchangeFails(t *testing.T) {
 		name  string
 		serve handler
 		text  []string
+		waits bool // for a reply that does not come
 	}{
-		{"silence", silent, []string{"no reply within 50ms", "i/o timeout"}},
+		{"silence", silent, []string{"no reply within 50ms", "i/o timeout"}, true},
 		{"wrong ids alone", func(x exchange) {
 			m := z.answer(x.query)
 			m.Id++
 			x.reply(m)
-		}, []string{"no reply within 50ms", "another id"}},
+		}, []string{"no reply within 50ms", "another id"}, true},
 		{"malformed body", func(x exchange) {
 			wire, _ := z.answer(x.query).Pack()
 			x.send(wire[:len(wire)-3])
-		}, []string{"malformed reply"}},
+		}, []string{"malformed reply"}, false},
 		{"truncated over TCP too", func(x exchange) {
 			m := z.answer(x.query)
 			m.Answer, m.Extra, m.Truncated = nil, nil, true
 			x.reply(m)
-		}, []string{"over tcp", "truncated reply"}},
+		}, []string{"over tcp", "truncated reply"}, false},
 		{"truncated, then TCP closes", func(x exchange) {
 			if x.network == "udp" {
 				small := *z
 				small.limit = 20
 				small.serve(x)
 			}
-		}, []string{"over tcp", "read length: EOF"}},
+		}, []string{"over tcp", "read length: EOF"}, false},
 		{"lame: a referral", func(x exchange) {
 			m := new(dns.Msg).SetReply(x.query)
 			ns, _ := dns.NewRR("internal. 5 NS ns.example.")
 			m.Ns = append(m.Ns, ns)
 			x.reply(m)
-		}, []string{"lame"}},
-		{"lame: nothing", func(x exchange) { x.reply(new(dns.Msg).SetReply(x.query)) }, []string{"lame"}},
+		}, []string{"lame"}, false},
+		{"lame: nothing", func(x exchange) { x.reply(new(dns.Msg).SetReply(x.query)) }, []string{"lame"}, false},
 		{"extended error", func(x exchange) {
 			m := new(dns.Msg).SetRcode(x.query, dns.RcodeServerFailure)
 			m.SetEdns0(1232, false)
 			m.IsEdns0().Option = append(m.IsEdns0().Option,
 				&dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeNotReady, ExtraText: "store unreachable"})
 			x.reply(m)
-		}, []string{"SERVFAIL (Not Ready: store unreachable)"}},
-		{"unknown code", func(x exchange) { rcode(12)(x) }, []string{"RCODE 12"}},
+		}, []string{"SERVFAIL (Not Ready: store unreachable)"}, false},
+		{"unknown code", func(x exchange) { rcode(12)(x) }, []string{"RCODE 12"}, false},
+		{"no question over TCP either", withoutQuestion(dns.RcodeRefused), []string{"REFUSED"}, false},
+		{"no error and no question", withoutQuestion(dns.RcodeSuccess), []string{"0 questions"}, true},
+		{"NXDOMAIN without a question", withoutQuestion(dns.RcodeNameError), []string{"0 questions"}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			addr := listen(t, tt.serve)
-			c := newClient(t, resolverclient.Config{Servers: []string{addr}, Timeout: 50 * time.Millisecond})
+			timeout := 10 * time.Second
+			if tt.waits {
+				timeout = 50 * time.Millisecond
+			}
+			c := newClient(t, resolverclient.Config{Servers: []string{addr}, Timeout: timeout, LookupTimeout: time.Minute})
 			_, err := c.Lookup(t.Context(), "web")
 			if !errors.Is(err, resolverclient.ErrNoAnswer) {
 				t.Fatalf("got %v, want ErrNoAnswer", err)

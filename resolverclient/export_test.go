@@ -1,12 +1,32 @@
 package resolverclient
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Names for the tests of what has no exported form.
 var (
 	PlanTurns = planTurns
 	DrawOrder = drawOrder
 )
+
+// Timers returns how many of the client's timers are set.
+func (c *Client) Timers() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.timers)
+}
+
+// After has f called after d, unless the client is closed before.
+func (c *Client) After(d time.Duration, f func()) { c.after(d, f) }
+
+// Services returns for how many services the Transport keeps connections.
+func (t *Transport) Services() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.services)
+}
 
 // MaxSnapshot bounds a snapshot file.
 const MaxSnapshot = maxSnapshot

@@ -52,9 +52,7 @@ func TestFailoverToTheNextServer(t *testing.T) {
 		{"silent", listen(t, silent)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := newClient(t, resolverclient.Config{
-				Servers: []string{tt.first, listen(t, z.serve)}, Timeout: 100 * time.Millisecond, Attempts: 1,
-			})
+			c := newClient(t, resolverclient.Config{Servers: []string{tt.first, listen(t, z.serve)}})
 			got, err := c.Lookup(t.Context(), "web")
 			if err != nil || len(got.Endpoints) != 3 {
 				t.Errorf("got %v, %v", got.Endpoints, err)

@@ -80,28 +80,31 @@ func hasSOA(reply *dns.Msg) bool {
 }
 
 // lookup asks for the SRV records of name and the addresses of their targets. It fails with a *negative where there
-// are none, and otherwise where no server answers or no target's addresses can be learnt. The old set lends addresses
-// that cannot be learnt now; it may be nil.
-func (c *Client) lookup(ctx context.Context, name string, old *set) (*set, error) {
+// are none, and otherwise where no server answers or no target's addresses can be learnt. The answer before lends
+// addresses that cannot be learnt now.
+func (c *Client) lookup(ctx context.Context, name string, before lender) (found, error) {
 	a, err := c.ask(ctx, question{name, dns.TypeSRV})
 	if err != nil {
-		return nil, err
+		return found{}, err
 	}
 	if len(a.records) == 0 {
-		return nil, &negative{question{name, dns.TypeSRV}, ErrNotFound, negativeText(a.reply), negativeTTL(a.reply)}
+		return found{}, &negative{question{name, dns.TypeSRV}, ErrNotFound, negativeText(a.reply), negativeTTL(a.reply)}
 	}
-	d := draft{ttl: a.ttl, extra: a.reply.Extra}
+	d := draft{before: before, ttl: a.ttl, extra: a.reply.Extra}
 	for _, rr := range a.records {
 		d.add(rr.(*dns.SRV))
 	}
-	return c.complete(ctx, name, d, old)
+	return c.complete(ctx, name, &d)
 }
 
-// draft is a set that lacks the addresses of its endpoints.
+// draft is an answer that lacks the addresses of its endpoints.
 type draft struct {
+	before    lender
 	endpoints []Endpoint
 	ttl       uint32   // least of the records used
 	extra     []dns.RR // where addresses may stand
+	missing   reasons  // why records could not be had
+	lent      loans
 }
 
 // add takes the endpoint of a SRV record, to which the caller may add; nil where the record says that there is none.
@@ -117,32 +120,34 @@ func (d *draft) add(srv *dns.SRV) *Endpoint {
 }
 
 // complete adds the addresses. Of endpoints with the same identity the one of the lowest priority counts.
-func (c *Client) complete(ctx context.Context, name string, d draft, old *set) (*set, error) {
+func (c *Client) complete(ctx context.Context, name string, d *draft) (found, error) {
 	if len(d.endpoints) == 0 {
-		return nil, &negative{question{name, dns.TypeSRV}, ErrNotOffered, `the target is "."`, seconds(d.ttl)}
+		return found{}, &negative{question{name, dns.TypeSRV}, ErrNotOffered, `the target is "."`, seconds(d.ttl)}
+	}
+	if len(d.endpoints) > maxEndpoints {
+		return found{}, fmt.Errorf("lookup %s: %d endpoints, more than %d", name, len(d.endpoints), maxEndpoints)
 	}
 	hosts := make(map[string]*host)
 	for _, e := range d.endpoints {
 		hosts[e.Target] = &host{ttl: d.ttl}
 	}
 	takeAdditional(hosts, d.extra)
-	if err := c.askAddresses(ctx, hosts, old); err != nil {
-		return nil, err
+	c.askAddresses(ctx, hosts)
+	if err := d.borrowAddresses(hosts); err != nil {
+		return found{}, err
 	}
-	s := &set{ttl: seconds(d.ttl), endpoints: d.endpoints}
-	for i := range s.endpoints {
-		h := hosts[s.endpoints[i].Target]
-		s.endpoints[i].Addresses = h.addresses
-		s.ttl = min(s.ttl, seconds(h.ttl))
+	f := found{set: new(set), ttl: seconds(d.ttl), lent: d.lent}
+	for _, e := range d.endpoints {
+		h := hosts[e.Target]
+		e.Addresses = h.addresses
+		f.set.endpoints = append(f.set.endpoints, e)
+		f.ttl = min(f.ttl, seconds(h.ttl))
 	}
-	slices.SortStableFunc(s.endpoints, compareEndpoints)
-	seen := make(map[identity]bool, len(s.endpoints))
-	s.endpoints = slices.DeleteFunc(s.endpoints, func(e Endpoint) bool {
-		again := seen[e.identity()]
-		seen[e.identity()] = true
-		return again
-	})
-	return s, nil
+	if len(d.missing) > 0 {
+		f.missing = d.missing
+	}
+	f.set.normalize()
+	return f, nil
 }
 
 // negativeText says which of the two kinds of "no" a reply is.

@@ -24,8 +24,9 @@ func (q question) String() string { return dns.TypeToString[q.kind] + " " + q.na
 var (
 	// errForeign marks a datagram that does not answer the query, be it late, stray or forged: the true reply may follow.
 	errForeign = errors.New("not a reply to the query")
-	// errCase marks a reply whose question has lost the case of its letters.
-	errCase = errors.New("reply without the query's letter case")
+	// errUnproven marks a reply that does not repeat the question letter by letter, as a forger's would not who guessed
+	// the id alone.
+	errUnproven = errors.New("reply without the query's letters")
 )
 
 // newQuery returns a query with a random id and letters of random case, both of which a forger must guess (RFC 5452,
@@ -55,7 +56,7 @@ func mixCase(name string, bits []byte) string {
 }
 
 // parseReply reads the reply to query from a message. Besides malformed and truncated replies it tells apart, by
-// errForeign, those that are not meant, and by errCase, with the reply, those that only TCP can vouch for.
+// errForeign, those that are not meant, and by errUnproven, with the reply, those that only TCP can vouch for.
 func parseReply(query *dns.Msg, wire []byte) (*dns.Msg, error) {
 	const header, flagTC = 12, 0x02
 	switch {
@@ -73,7 +74,7 @@ func parseReply(query *dns.Msg, wire []byte) (*dns.Msg, error) {
 	}
 	err := checkReply(query, reply)
 	switch {
-	case err != nil && !errors.Is(err, errCase):
+	case err != nil && !errors.Is(err, errUnproven):
 		return nil, err
 	case reply.Truncated:
 		return nil, errTruncated
@@ -86,7 +87,7 @@ func checkReply(query, reply *dns.Msg) error {
 	case !reply.Response || reply.Opcode != dns.OpcodeQuery:
 		return fmt.Errorf("%w: no reply at all", errForeign)
 	case len(reply.Question) == 0 && reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError:
-		return nil // an error reply of a server that could not read the question
+		return errUnproven // an error reply of a server that could not read the question, or that leaves it out
 	case len(reply.Question) != 1:
 		return fmt.Errorf("%w: %d questions", errForeign, len(reply.Question))
 	}
@@ -95,7 +96,7 @@ func checkReply(query, reply *dns.Msg) error {
 	case asked == got:
 		return nil
 	case asked.Qtype == got.Qtype && asked.Qclass == got.Qclass && strings.EqualFold(asked.Name, got.Name):
-		return errCase
+		return errUnproven
 	}
 	return fmt.Errorf("%w: another question", errForeign)
 }

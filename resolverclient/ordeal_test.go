@@ -196,7 +196,7 @@ func TestOrdeal(t *testing.T) {
 	plain := run("in trouble, plain round robin, for comparison", true, (*ordeal).plain)
 	allowed := best.calls / 10_000
 	if !*long {
-		allowed = best.calls / 1000 // one stumble of a busy machine is not the client's
+		allowed = best.calls / 200 // the stumbles of a busy machine are not the client's: callers wait for a second only
 	}
 	if best.failed > allowed {
 		t.Errorf("%d of %d calls failed, want at most %d", best.failed, best.calls, allowed)

@@ -16,9 +16,11 @@ type pools struct {
 	base     *http.Transport
 	balancer *Balancer
 	dialer   net.Dialer
+	used     uint64 // the Transport's clock at the last request; guarded by its mu
 
-	mu sync.Mutex // guards of
-	of map[identity]*pool
+	mu      sync.Mutex // guards what follows
+	of      map[identity]*pool
+	retired bool // no longer kept by the Transport
 }
 
 func (s *pools) cfg() *Config { return &s.balancer.entry.client.cfg }
@@ -80,9 +82,20 @@ func (s *pools) part() (gone []*pool) {
 	return gone
 }
 
+// retire parts with every pool. Requests that are still to come get pools of their own.
+func (s *pools) retire() {
+	s.mu.Lock()
+	s.retired = true
+	s.mu.Unlock()
+	s.follow()
+}
+
 // present returns the endpoints of the present answer, or that there is none: none are there after "no such service" and
-// after Close.
+// after Close. s.mu is held.
 func (s *pools) present() (endpoints map[identity]*Endpoint, known bool) {
+	if s.retired {
+		return nil, true
+	}
 	now := s.balancer.entry.state.Load()
 	if now.set == nil {
 		var no *negative

@@ -29,14 +29,14 @@ func (c *counter) see(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// eventually polls for a condition for at most five seconds.
+// eventually polls for a condition for at most half a minute.
 func eventually(tb testing.TB, what string, holds func() bool) {
 	tb.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(5 * time.Second); !holds(); <-tick.C {
+	for deadline := time.Now().Add(30 * time.Second); !holds(); <-tick.C {
 		if time.Now().After(deadline) {
-			tb.Fatalf("%s: not within 5 s", what)
+			tb.Fatalf("%s: not within 30 s", what)
 		}
 	}
 }
@@ -149,9 +149,14 @@ func TestTransportThroughARollingRestart(t *testing.T) {
 	w := newWebs(t)
 	var servers []*httptest.Server
 	var addrs []string
-	start := func() {
-		addr, s := w.server(say("ok"))
+	start := func() *atomic.Int64 {
+		served := new(atomic.Int64)
+		addr, s := w.server(func(rw http.ResponseWriter, _ *http.Request) {
+			served.Add(1)
+			fmt.Fprint(rw, "ok")
+		})
 		servers, addrs = append(servers, s), append(addrs, addr)
+		return served
 	}
 	for range 3 {
 		start()
@@ -175,12 +180,12 @@ func TestTransportThroughARollingRestart(t *testing.T) {
 	for range 6 {
 		before := sent.Load()
 		eventually(t, "requests go on", func() bool { return sent.Load() > before+100 })
-		start()
+		served := start()
+		w.register(addrs...)
+		eventually(t, "the new one is called", func() bool { return served.Load() > 0 })
 		w.register(addrs[1:]...)
-		before = sent.Load()
-		eventually(t, "requests go on", func() bool { return sent.Load() > before+20 })
 		servers[0].Config.SetKeepAlivesEnabled(false)
-		servers[0].Close() // some caches still name it
+		servers[0].Close() // the client still knows it, but none that was closed before
 		servers, addrs = servers[1:], addrs[1:]
 	}
 	stop()
@@ -188,4 +193,46 @@ func TestTransportThroughARollingRestart(t *testing.T) {
 	if n := failed.Load(); n != 0 {
 		t.Errorf("%d of %d requests failed", n, sent.Load())
 	}
+}
+
+// However a service is spelled, its connections are kept once, and those of a service called long ago make room.
+func TestTransportIsBounded(t *testing.T) {
+	w := newWebs(t)
+	var conns counter
+	server := httptest.NewUnstartedServer(say("ok"))
+	server.Config.ConnState = conns.see
+	server.Start()
+	t.Cleanup(server.Close)
+	port := server.Listener.Addr().(*net.TCPAddr).Port
+	var records []string
+	for _, service := range []string{"web", "api", "db"} {
+		records = append(records, fmt.Sprintf("_%s._tcp.svc.internal. 60 SRV 0 1 %d lo.svc.internal.", service, port))
+	}
+	w.script.set(newZone(t, append(records, "lo.svc.internal. 60 A 127.0.0.1")...).serve)
+	transport := newClient(t, resolverclient.Config{Servers: []string{w.addr}, MaxEntries: 2}).NewTransport(nil)
+	t.Cleanup(transport.CloseIdleConnections)
+	get := func(host string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+host+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, body, err := fetch(t, &http.Client{Transport: transport}, req); err != nil || body != "ok" {
+			t.Errorf("%s: %q, %v", host, body, err)
+		}
+	}
+	for _, spelling := range []string{"web", "WEB", "_web._tcp", "_Web._TCP.svc.internal."} {
+		get(spelling)
+	}
+	if n := transport.Services(); n != 1 {
+		t.Errorf("connections are kept for %d spellings of one service", n)
+	}
+	transport.CloseIdleConnections()
+	for _, service := range []string{"web", "api", "web", "db"} { // db drives api out
+		get(service)
+	}
+	if n := transport.Services(); n != 2 {
+		t.Errorf("connections are kept for %d services, want 2", n)
+	}
+	eventually(t, "the connections of api closed", func() bool { return conns.open.Load() == 2 })
 }

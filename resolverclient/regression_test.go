@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
@@ -123,4 +124,48 @@ func TestTXTThatCannotBeHad(t *testing.T) {
 			t.Fatalf("the TXT is back, and the pick fails: %v", err)
 		}
 	}
+}
+
+// TestWatchWhileClosing holds that a watch which begins while the client is closed ends with it.
+func TestWatchWhileClosing(t *testing.T) {
+	for range 300 {
+		synctest.Test(t, func(t *testing.T) { // which finds a Next that waits for ever
+			c, err := resolverclient.New(resolverclient.Config{Zone: "svc.internal", Servers: []string{"ns:53"}, Dial: piped(silent)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			go c.Close()
+			w, err := c.Watch(t.Context(), "web")
+			if err == nil {
+				_, err = w.Next()
+				w.Stop()
+			}
+			if !errors.Is(err, resolverclient.ErrClosed) {
+				t.Errorf("got %v, want ErrClosed", err)
+			}
+		})
+	}
+}
+
+// TestNoTimerOutlivesClose holds that Close ends the timers of balancers, and waits for those that have begun.
+func TestNoTimerOutlivesClose(t *testing.T) {
+	bubbleBalancer(t, resolverclient.RoundRobin, weighted(0, 1, 1, 1), func(b *cacheTest, p *resolverclient.Balancer) {
+		calls(b, p, 30, failing(errors.New("broken"), 1)) // an ejection, and a window of calls
+		if n := b.client.Timers(); n == 0 {
+			t.Error("no timer is set")
+		}
+		begun, ended := make(chan bool), false
+		b.client.After(time.Second, func() {
+			close(begun)
+			time.Sleep(time.Minute)
+			ended = true
+		})
+		<-begun
+		b.client.Close()
+		b.client.After(time.Second, func() { t.Error("called after Close") })
+		if n := b.client.Timers(); n != 0 || !ended {
+			t.Errorf("%d timers are set, the one that had begun has ended: %t", n, ended)
+		}
+		pass(time.Hour)
+	})
 }

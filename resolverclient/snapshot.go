@@ -1,6 +1,7 @@
 package resolverclient
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,14 +35,17 @@ func openSnapshot(c *Client) *snapshot {
 	}
 	s := &snapshot{client: c, kept: map[question]savedAnswer{}}
 	answers, err := readSnapshot(c.cfg.SnapshotFile)
+	now := time.Now()
+	for _, a := range answers {
+		switch bad := a.check(now); {
+		case bad != nil:
+			err = cmp.Or(err, fmt.Errorf("answer for %q: %w", a.Name, bad)) // the first stands for all
+		case now.Sub(a.Seen) <= c.cfg.SnapshotMaxAge && len(s.kept) < c.cfg.MaxEntries:
+			s.kept[a.question()] = a
+		}
+	}
 	if err != nil {
 		c.cfg.Logger.Warn("snapshot not read", slog.String("file", c.cfg.SnapshotFile), slog.Any("error", err))
-	}
-	for _, a := range answers {
-		q, ok := a.question()
-		if ok && time.Since(a.Seen) <= c.cfg.SnapshotMaxAge && len(s.kept) < c.cfg.MaxEntries {
-			s.kept[q] = a
-		}
 	}
 	return s
 }

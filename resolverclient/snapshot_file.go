@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -57,23 +56,72 @@ func saveAnswer(q question, s *set, seen time.Time) savedAnswer {
 	return a
 }
 
-// question returns what the answer answers, and whether it can be one of ours.
-func (a *savedAnswer) question() (question, bool) {
-	q := question{a.Name, dns.StringToType[a.Type]}
-	return q, (q.kind == dns.TypeSRV || q.kind == dns.TypePTR) && dns.IsFqdn(q.name) && len(a.Endpoints) > 0
+// question returns what the answer answers.
+func (a *savedAnswer) question() question { return question{a.Name, dns.StringToType[a.Type]} }
+
+// clockSkew is how far ahead of the clock an answer may have been seen: the clock was set back a little. Of an older one
+// nobody knows its age.
+const clockSkew = time.Minute
+
+// check returns an error where no server can have given the answer.
+func (a *savedAnswer) check(now time.Time) error {
+	switch kind := a.question().kind; {
+	case kind != dns.TypeSRV && kind != dns.TypePTR:
+		return fmt.Errorf("type %q: must be SRV or PTR", a.Type)
+	case a.Seen.After(now.Add(clockSkew)):
+		return fmt.Errorf("seen %s: is in the future", a.Seen.Format(time.RFC3339))
+	case len(a.Endpoints) == 0 || len(a.Endpoints) > maxEndpoints:
+		return fmt.Errorf("%d endpoints: must be from 1 to %d", len(a.Endpoints), maxEndpoints)
+	}
+	if err := checkName(a.Name); err != nil {
+		return err
+	}
+	for _, e := range a.Endpoints {
+		if err := e.check(); err != nil {
+			return fmt.Errorf("target %q: %w", e.Target, err)
+		}
+	}
+	return nil
+}
+
+// checkName returns an error for what is not an absolute name in small letters, in the escapes of package dns.
+func checkName(name string) error {
+	canonical, err := absoluteName(name)
+	if err == nil && canonical != name {
+		err = fmt.Errorf("name %q: must be written as %q", name, canonical)
+	}
+	return err
+}
+
+// check returns an error where the endpoint cannot come from DNS.
+func (e *savedEndpoint) check() error {
+	const maxLabel, maxString = 63, 255
+	if len(e.Instance) > maxLabel {
+		return fmt.Errorf("instance of %d octets: must be at most %d", len(e.Instance), maxLabel)
+	}
+	for _, text := range e.TXT {
+		if len(text) > maxString {
+			return fmt.Errorf("txt of %d octets: must be at most %d", len(text), maxString)
+		}
+	}
+	for _, addr := range e.Addresses {
+		if !addr.IsValid() || addr.Zone() != "" {
+			return fmt.Errorf("address %q: must be one without a zone", addr)
+		}
+	}
+	return checkName(e.Target)
 }
 
 func (a *savedAnswer) set() *set {
 	s := new(set)
 	for _, e := range a.Endpoints {
-		valid := slices.DeleteFunc(slices.Clone(e.Addresses), func(addr netip.Addr) bool { return !addr.IsValid() })
-		endpoint := Endpoint{e.Target, e.Port, e.Priority, e.Weight, valid, string(e.Instance), nil}
+		endpoint := Endpoint{e.Target, e.Port, e.Priority, e.Weight, e.Addresses, string(e.Instance), nil}
 		for _, text := range e.TXT {
 			endpoint.TXT = append(endpoint.TXT, string(text))
 		}
 		s.endpoints = append(s.endpoints, endpoint)
 	}
-	slices.SortStableFunc(s.endpoints, compareEndpoints)
+	s.normalize()
 	return s
 }
 
@@ -123,10 +171,16 @@ func checksum(body []byte) uint32 { return crc32.Checksum(body, crc32.MakeTable(
 
 // readSnapshot reads a file. One that is not there has no answers; a damaged one is moved aside, to path.damaged.
 func readSnapshot(path string) ([]savedAnswer, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		return nil, nil
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no regular file", path) // opening a pipe would wait for its other end
 	}
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}

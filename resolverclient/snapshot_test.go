@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -192,89 +191,6 @@ func TestSnapshotKeepsWhatItWasGiven(t *testing.T) {
 		}
 		if left, _ := filepath.Glob(filepath.Join(filepath.Dir(s.file), "*")); len(left) != 1 {
 			s.Errorf("files are left: %v", left)
-		}
-	})
-}
-
-func TestSnapshotDamaged(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		damage func([]byte) []byte
-	}{
-		{"empty", func([]byte) []byte { return nil }},
-		{"cut", func(b []byte) []byte { return b[:len(b)/2] }},
-		{"one bit", func(b []byte) []byte { b[len(b)/2] ^= 1; return b }},
-		{"another program's", func([]byte) []byte { return []byte("nameserver 192.0.2.1\n") }},
-		{"longer than any", func([]byte) []byte { return make([]byte, resolverclient.MaxSnapshot+2048) }},
-		{"of a later version", func(b []byte) []byte { return bytes.Replace(b, []byte("snapshot 1"), []byte("snapshot 2"), 1) }},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			withStarts(t, func(s *starts) {
-				s.start(resolverclient.Config{}, func(c *resolverclient.Client) { s.lookup(c, "web", 3, false) })
-				whole, err := os.ReadFile(s.file)
-				if err != nil {
-					s.Fatal(err)
-				}
-				damaged := tt.damage(whole)
-				if err := os.WriteFile(s.file, damaged, 0o600); err != nil {
-					s.Fatal(err)
-				}
-				s.down()
-				s.start(resolverclient.Config{}, func(c *resolverclient.Client) { s.lookup(c, "web", 0, false) })
-				aside, err := os.ReadFile(s.file + ".damaged")
-				if err != nil || !bytes.Equal(aside, damaged) || !strings.Contains(s.log.String(), "damaged snapshot") {
-					s.Errorf("set aside %d octets, %v; the log says %q", len(aside), err, s.log.String())
-				}
-				if _, err := os.Stat(s.file); !os.IsNotExist(err) {
-					s.Errorf("the file is still there: %v", err)
-				}
-			})
-		})
-	}
-}
-
-// A file that cannot be written is an error of Close, and of nothing else.
-func TestSnapshotNotWritten(t *testing.T) {
-	c := newClient(t, resolverclient.Config{
-		Servers:      []string{listen(t, newZone(t, threeWebs()...).serve)},
-		SnapshotFile: filepath.Join(t.TempDir(), "no", "such", "directory"),
-	})
-	if _, err := c.Lookup(t.Context(), "web"); err != nil {
-		t.Error(err)
-	}
-	if err := c.Close(); err == nil || !strings.Contains(err.Error(), "write snapshot") {
-		t.Errorf("got %v", err)
-	}
-	if err := c.Close(); err != nil {
-		t.Errorf("the second Close: %v", err)
-	}
-}
-
-// Whatever is in the file, a client starts, and what it then answers from it holds together.
-func FuzzSnapshot(f *testing.F) {
-	f.Add([]byte("[]\n"))
-	f.Add([]byte(`[{"name":"_web._tcp.svc.internal.","type":"SRV","seen":"2999-01-01T00:00:00Z","endpoints":[` +
-		`{"target":"a.","port":1,"addresses":["10.0.0.1",""]},{"target":"","port":0,"txt":["AAA=",null],"addresses":["::1%x"]}]}]`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		file := filepath.Join(t.TempDir(), "answers")
-		if err := os.WriteFile(file, resolverclient.SealSnapshot(body), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		c, err := resolverclient.New(resolverclient.Config{
-			Servers: []string{"ns:53"}, Attempts: 1, SnapshotFile: file, Dial: piped(rcode(dns.RcodeServerFailure)),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		got, err := c.Lookup(t.Context(), "_web._tcp.svc.internal.")
-		if err == nil && (len(got.Endpoints) == 0 || got.Stale == nil) {
-			t.Errorf("got %v without an error", got)
-		}
-		for _, e := range got.Endpoints {
-			if _, _, err := net.SplitHostPort(e.HostPort()); err != nil {
-				t.Errorf("host and port %q: %v", e.HostPort(), err)
-			}
 		}
 	})
 }

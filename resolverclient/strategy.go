@@ -104,8 +104,8 @@ func statsOf(class []node) []*stats {
 	return out
 }
 
-func weights(class []node) []int {
-	out := make([]int, len(class))
+func weights(class []node) []uint64 {
+	out := make([]uint64, len(class))
 	for i, n := range class {
 		out[i] = n.weight
 	}

@@ -25,11 +25,14 @@ type maglev struct {
 
 func newMaglev(class []node, load *atomic.Int64) *maglev {
 	m := &maglev{class: statsOf(class), load: load, owners: make([]uint16, maglevSize)}
-	heaviest := 1
+	heaviest := uint64(1)
 	for _, n := range class {
 		heaviest = max(heaviest, n.weight)
 	}
-	type walk struct{ at, skip, credit int }
+	type walk struct {
+		at, skip int
+		credit   uint64
+	}
 	walks := make([]walk, len(class))
 	for i, n := range class {
 		h := hash(n.endpoint.hashKey())

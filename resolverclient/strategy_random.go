@@ -13,23 +13,26 @@ func (n uniform) pick(time.Duration) int { return rand.IntN(int(n)) }
 // lottery draws by weight in constant time (the alias method of Walker and Vose, in whole numbers and so exact). Each
 // column holds total tickets; those below its mark are its own, the others another's.
 type lottery struct {
-	total   int
+	total   uint64
 	columns []column
 }
 
-type column struct{ mark, other int }
+type column struct {
+	mark  uint64
+	other int
+}
 
 // newLottery returns the draw of RFC 2782 for a single place: a weight's share is w in (sum + 1), and all of weight 0
 // share the rest; without any of them, w in sum.
-func newLottery(weights []int) picker {
-	zeros := 0
+func newLottery(weights []uint64) picker {
+	zeros := uint64(0)
 	for _, w := range weights {
 		if w == 0 {
 			zeros++
 		}
 	}
 	l := &lottery{columns: make([]column, len(weights))}
-	shares := make([]int, len(weights))
+	shares := make([]uint64, len(weights))
 	for i, w := range weights {
 		shares[i] = w * max(zeros, 1)
 		if w == 0 {
@@ -42,10 +45,10 @@ func newLottery(weights []int) picker {
 }
 
 // fill gives every column the tickets of one share that is too small for it, and the rest of it to one too large.
-func (l *lottery) fill(shares []int) {
+func (l *lottery) fill(shares []uint64) {
 	var small, large []int
 	for i := range shares {
-		shares[i] *= len(shares)
+		shares[i] *= uint64(len(shares))
 		if shares[i] < l.total {
 			small = append(small, i)
 		} else {
@@ -68,8 +71,8 @@ func (l *lottery) fill(shares []int) {
 }
 
 func (l *lottery) pick(time.Duration) int {
-	ticket := rand.IntN(l.total * len(l.columns))
-	i := ticket / l.total
+	ticket := rand.Uint64N(l.total * uint64(len(l.columns)))
+	i := int(ticket / l.total)
 	if c := l.columns[i]; ticket%l.total >= c.mark {
 		return c.other
 	}

@@ -40,14 +40,13 @@ func (s *schedule) pick(time.Duration) int { return int(s.round[s.turn.next(len(
 
 // planTurns returns a round in which each index has as many turns as its weight, divided by the weights' greatest
 // common divisor, and these are spread evenly. A round longer than limit is scaled down to it, in which a weight above
-// 0 keeps at least one turn. Weights that are all 0 count as equal. There are fewer than 65536: a DNS message has room
-// for no more.
-func planTurns(weights []int, limit int) []int32 {
-	shares := reduce(weights, max(limit, len(weights)))
+// 0 keeps at least one turn. Weights that are all 0 count as equal. There are at most maxEndpoints.
+func planTurns(weights []uint64, limit int) []int32 {
+	shares := reduce(weights, uint64(max(limit, len(weights))))
 	var plan []uint64 // when within the round, in units of 2^-47, and whose turn: each a middle of equal intervals
 	for i, share := range shares {
 		for k := range share {
-			at := uint64(2*k+1) << 46 / uint64(share)
+			at := (2*k + 1) << 46 / share
 			plan = append(plan, at&^0xffff|uint64(i))
 		}
 	}
@@ -61,13 +60,13 @@ func planTurns(weights []int, limit int) []int32 {
 
 // reduce returns the smallest whole numbers in the proportion of the weights, scaled to limit where they add up to
 // more.
-func reduce(weights []int, limit int) []int {
-	divisor, sum := 0, 0
+func reduce(weights []uint64, limit uint64) []uint64 {
+	var divisor, sum uint64
 	for _, w := range weights {
 		divisor = gcd(divisor, w)
 		sum += w
 	}
-	shares := make([]int, len(weights))
+	shares := make([]uint64, len(weights))
 	for i, w := range weights {
 		switch {
 		case sum == 0:
@@ -81,7 +80,7 @@ func reduce(weights []int, limit int) []int {
 	return shares
 }
 
-func gcd(a, b int) int {
+func gcd(a, b uint64) uint64 {
 	for b != 0 {
 		a, b = b, a%b
 	}

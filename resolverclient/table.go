@@ -9,7 +9,7 @@ import (
 // node is an endpoint in a table, with what the balancer knows of it.
 type node struct {
 	endpoint Endpoint
-	weight   int // the endpoint's, in parts of what slow start leaves of it
+	weight   uint64 // the endpoint's, in parts of what slow start leaves of it
 	*stats
 }
 
@@ -75,7 +75,7 @@ func (b *Balancer) node(e Endpoint, known map[identity]*stats, now time.Time) no
 		}
 	}
 	b.nodes[e.identity()] = s
-	return node{endpoint: e, weight: int(e.Weight), stats: s}
+	return node{endpoint: e, weight: uint64(e.Weight), stats: s}
 }
 
 // warmUpSteps is in how many steps slow start raises a weight.
@@ -88,12 +88,12 @@ func (b *Balancer) warmUp(class []node, now time.Time) {
 		return
 	}
 	warming := false
-	steps := make([]int, len(class))
+	steps := make([]uint64, len(class))
 	for i, n := range class {
 		steps[i] = warmUpSteps
 		if age := now.Sub(b.epoch) - n.since; age < window {
 			warming = true
-			steps[i] = 1 + int(age*(warmUpSteps-1)/window)
+			steps[i] = 1 + uint64(age*(warmUpSteps-1)/window)
 		}
 	}
 	if !warming {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -203,21 +204,65 @@ func TestTransportFails(t *testing.T) {
 	}
 }
 
-// What names no service is none of the transport's business.
+// What names no service is none of the transport's business: it goes to the base transport.
 func TestTransportPassesOthersOn(t *testing.T) {
 	w := newWebs(t)
 	addr, _ := w.server(say("direct"))
-	c, transport := w.client()
-	for _, url := range []string{"http://" + addr + "/", "http://localhost:" + addr[strings.LastIndex(addr, ":")+1:] + "/"} {
-		resp, err := c.Get(url)
+	w.register(addr)
+	passed := errors.New("passed on")
+	c := newClient(t, resolverclient.Config{Servers: []string{w.addr}}).NewTransport(&http.Transport{
+		Proxy: func(*http.Request) (*url.URL, error) { return nil, passed }, // asked for by the base transport alone
+	})
+	for _, tt := range []struct {
+		url    string
+		passed bool
+	}{
+		{"http://web/", false},
+		{"http://_WEB._tcp/", false},
+		{"http://_web._tcp.svc.internal./", false},
+		{"http://web:80/", true},
+		{"http://www.example.com/", true},
+		{"http://localhost/", true},
+		{"http://LocalHost./", true},
+		{"http://127.0.0.1/", true},
+		{"http://[::1]/", true},
+		{"http://[fe80::1%25lo]/", true},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, tt.url, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		body, _ := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if string(body) != "direct" {
-			t.Errorf("%s: got %q", url, body)
+		resp, err := c.RoundTrip(req)
+		if got := errors.Is(err, passed); got != tt.passed || !tt.passed && err != nil {
+			t.Errorf("%s: passed on %t, %v", tt.url, got, err)
+		}
+		if err == nil {
+			resp.Body.Close()
 		}
 	}
-	transport.CloseIdleConnections()
+	c.CloseIdleConnections()
+}
+
+// Without a zone a service has no name. That is an error, and nothing to ask the system's resolver for.
+func TestTransportWithoutZone(t *testing.T) {
+	c, err := resolverclient.New(resolverclient.Config{Servers: []string{"127.0.0.1:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	body := new(closeSpy)
+	_, err = c.NewTransport(nil).RoundTrip(request(t, http.MethodPost, body))
+	if err == nil || !strings.Contains(err.Error(), "needs a zone") || !body.closed {
+		t.Errorf("got %v, body closed: %t", err, body.closed)
+	}
+}
+
+// closeSpy is an empty body that notes that it was closed.
+type closeSpy struct{ closed bool }
+
+func (*closeSpy) Read([]byte) (int, error) { return 0, io.EOF }
+
+func (s *closeSpy) Close() error {
+	s.closed = true
+	return nil
 }

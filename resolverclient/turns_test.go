@@ -10,15 +10,16 @@ import (
 func TestPlanTurns(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		weights []int
+		weights []uint64
 		limit   int
 		want    string
 	}{
-		{"spread evenly", []int{5, 1, 1}, 100, "[0 0 0 1 2 0 0]"},
-		{"halves", []int{2, 2}, 100, "[0 1]"},
-		{"zero", []int{0, 1}, 100, "[1]"},
-		{"scaled down", []int{65535, 13107}, 6, "[0 0 0 1 0 0]"},
-		{"the light ones keep a turn", []int{65535, 1, 1}, 4, "[0 0 1 2 0 0]"},
+		{"spread evenly", []uint64{5, 1, 1}, 100, "[0 0 0 1 2 0 0]"},
+		{"halves", []uint64{2, 2}, 100, "[0 1]"},
+		{"zero", []uint64{0, 1}, 100, "[1]"},
+		{"scaled down", []uint64{65535, 13107}, 6, "[0 0 0 1 0 0]"},
+		{"more than 32 bits hold", []uint64{655350, 655350}, 1, "[0 1]"},
+		{"the light ones keep a turn", []uint64{65535, 1, 1}, 4, "[0 0 1 2 0 0]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := fmt.Sprint(resolverclient.PlanTurns(tt.weights, tt.limit)); got != tt.want {
@@ -30,7 +31,7 @@ func TestPlanTurns(t *testing.T) {
 
 // No endpoint waits longer for its turn than its weight calls for, give or take one interval.
 func TestPlanTurnsIsSmooth(t *testing.T) {
-	weights := []int{1, 2, 7, 13, 50}
+	weights := []uint64{1, 2, 7, 13, 50}
 	round := resolverclient.PlanTurns(weights, 1000)
 	for i, w := range weights {
 		last, longest := -1, 0
