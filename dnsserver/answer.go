@@ -86,7 +86,8 @@ func (s *Server) read(q *query, msg []byte) bool {
 
 // reply appends the reply to a query that was read.
 func (s *Server) reply(q *query, buf []byte) []byte {
-	r := s.begin(q, buf)
+	var r reply
+	s.begin(&r, q, buf)
 	s.respond(q, &r)
 	q.counts.count(&r)
 	return r.finish()
@@ -95,7 +96,8 @@ func (s *Server) reply(q *query, buf []byte) []byte {
 // slipped appends a reply that says no more than to ask over TCP, and is no longer than the query but for a cookie.
 func (s *Server) slipped(q *query, buf []byte) []byte {
 	q.nsid = false
-	r := s.begin(q, buf)
+	var r reply
+	s.begin(&r, q, buf)
 	r.truncate()
 	return r.finish()
 }

@@ -1,6 +1,7 @@
 package dnsserver
 
 import (
+	"bytes"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -98,7 +99,15 @@ type authorities []level
 // level is the zones whose names have the same number of labels, by their wire form.
 type level struct {
 	labels int
+	first  *authority // of zones, mostly the only one: compared before it is looked for
 	zones  map[string]*authority
+}
+
+func (l *level) named(wire []byte) *authority {
+	if bytes.Equal(l.first.zone.wire, wire) {
+		return l.first
+	}
+	return l.zones[string(wire)]
 }
 
 // newAuthorities returns the zones of a config that has been completed and checked.
@@ -125,7 +134,7 @@ func (all authorities) with(a *authority) authorities {
 		i = len(all)
 	}
 	if i == len(all) || all[i].labels < a.zone.labels {
-		all = slices.Insert(all, i, level{a.zone.labels, make(map[string]*authority)})
+		all = slices.Insert(all, i, level{a.zone.labels, a, make(map[string]*authority)})
 	}
 	all[i].zones[string(a.zone.wire)] = a
 	return all
@@ -154,8 +163,8 @@ func (a *authority) take(names []string) {
 }
 
 func (all authorities) named(wire []byte) *authority {
-	for _, l := range all {
-		if a := l.zones[string(wire)]; a != nil {
+	for i := range all {
+		if a := all[i].named(wire); a != nil {
 			return a
 		}
 	}
@@ -172,7 +181,7 @@ func (all authorities) of(q *query) *authority {
 		if q.labels < l.labels {
 			continue
 		}
-		a := l.zones[string(q.suffix(l.labels))]
+		a := l.named(q.suffix(l.labels))
 		switch {
 		case a == nil:
 		case q.qtype == dns.TypeDS && q.labels == l.labels:

@@ -28,16 +28,18 @@ const (
 	edeCodeLen = 2
 )
 
-// optionsFor returns the options that a query with an OPT record asks for, as far as they are offered.
-func (s *Server) optionsFor(q *query) options {
-	o := options{udpSize: uint16(s.maxUDPSize), cookie: q.proof, hasCookie: q.hasCookie}
+// offer sets o, which is zero, to what a query with an OPT record asks for, as far as that is offered.
+func (s *Server) offer(o *options, q *query) {
+	o.udpSize = uint16(s.maxUDPSize)
+	if q.hasCookie {
+		o.cookie, o.hasCookie = q.proof, true
+	}
 	if q.nsid {
 		o.nsid = s.nsid
 	}
 	if q.keepalive && q.from.Transport == TCP {
 		o.idle, o.hasIdle = uint16(min(q.from.Idle/idleUnit, 0xffff)), true
 	}
-	return o
 }
 
 // size returns the octets to set aside.
@@ -63,14 +65,14 @@ func (r *reply) extended(code uint16, text string) {
 // putOPT writes the OPT record, for which there always is room, with the extended error if that fits too.
 func (r *reply) putOPT() {
 	o := &r.options
-	r.buf = append(r.buf, 0)
-	r.buf = binary.BigEndian.AppendUint16(r.buf, dns.TypeOPT)
-	r.buf = binary.BigEndian.AppendUint16(r.buf, o.udpSize)
 	flags := byte(0)
 	if r.do {
 		flags = 0x80 // RFC 3225 section 3: copied
 	}
-	r.buf = append(r.buf, byte(r.rcode>>4), 0, flags, 0, 0, 0)
+	r.buf = append(r.buf,
+		0, 0, byte(dns.TypeOPT), byte(o.udpSize>>8), byte(o.udpSize),
+		byte(r.rcode>>4), 0, flags, 0,
+		0, 0)
 	start := len(r.buf)
 	r.putOptions(o)
 	binary.BigEndian.PutUint16(r.buf[start-2:], uint16(len(r.buf)-start))

@@ -111,26 +111,22 @@ func (q *query) parseBody() bool {
 // compressed.
 func (q *query) parseQuestion() (int, bool) {
 	off := headerLen
-	for {
-		if off >= len(q.msg) || q.msg[off] > dnssd.MaxLabel {
-			return 0, false
-		}
+	for off < len(q.msg) {
 		n := int(q.msg[off])
-		end := q.nameLen + 1 + n
-		if off+1+n > len(q.msg) || end > dnssd.MaxName {
+		start, next := off-headerLen, off+1+n
+		if n == 0 {
+			q.nameLen = start + 1
+			fold(q.name[:q.nameLen], q.msg[headerLen:])
+			return q.parseType(next)
+		}
+		if n > dnssd.MaxLabel || next-headerLen >= dnssd.MaxName {
 			return 0, false
 		}
-		q.name[q.nameLen] = byte(n)
-		fold(q.name[q.nameLen+1:end], q.msg[off+1:])
-		off += 1 + n
-		if n == 0 {
-			q.nameLen = end
-			return q.parseType(off)
-		}
-		q.starts[q.labels] = byte(q.nameLen)
+		q.starts[q.labels] = byte(start)
 		q.labels++
-		q.nameLen = end
+		off = next
 	}
+	return 0, false
 }
 
 func (q *query) parseType(off int) (int, bool) {
@@ -144,15 +140,28 @@ func (q *query) parseType(off int) (int, bool) {
 }
 
 // fold copies len(dst) octets of src, ASCII capitals as small letters and every other octet as it is (RFC 4343
-// section 3).
+// section 3). The lengths of labels are no letters.
 func fold(dst, src []byte) {
-	for i := range dst {
-		c := src[i]
+	src = src[:len(dst)]
+	for len(dst) >= 8 {
+		binary.LittleEndian.PutUint64(dst, foldEight(binary.LittleEndian.Uint64(src)))
+		dst, src = dst[8:], src[8:]
+	}
+	for i, c := range src {
 		if c-'A' < 26 {
 			c += 'a' - 'A'
 		}
 		dst[i] = c
 	}
+}
+
+// foldEight folds eight octets at once. The highest bit of an octet of each sum says whether that octet is at least 'A',
+// or beyond 'Z'.
+func foldEight(x uint64) uint64 {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	low := x &^ high
+	fromA, beyondZ := low+(0x80-'A')*each, low+(0x7f-'Z')*each
+	return x | (fromA&^beyondZ&^x&high)>>2
 }
 
 // parseRecords walks over the records behind the questions, which must end where the message ends, and reads the OPT

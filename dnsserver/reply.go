@@ -41,15 +41,13 @@ const (
 	maxPointer     = 0x3fff
 )
 
-// begin starts a reply to q with the question as it was asked, letter for letter.
-func (s *Server) begin(q *query, buf []byte) reply {
-	r := reply{
-		asked:     q.asked,
-		transport: q.from.Transport,
-		base:      len(buf),
-		max:       maxMessageSize,
-		turn:      int(q.id),
-	}
+// begin makes r, which is zero, a reply to q with the question as it was asked, letter for letter.
+func (s *Server) begin(r *reply, q *query, buf []byte) {
+	r.asked = q.asked
+	r.transport = q.from.Transport
+	r.base = len(buf)
+	r.max = maxMessageSize
+	r.turn = int(q.id)
 	if r.transport == UDP {
 		r.max = min(max(q.size, plainUDPSize), s.maxUDPSize)
 	}
@@ -58,7 +56,7 @@ func (s *Server) begin(q *query, buf []byte) reply {
 	}
 	r.limit = r.max
 	if q.opt {
-		r.options = s.optionsFor(q)
+		s.offer(&r.options, q)
 		r.limit -= optLen + r.options.size()
 	}
 	r.buf = append(buf, q.msg[:headerLen+q.question]...)
@@ -66,7 +64,6 @@ func (s *Server) begin(q *query, buf []byte) reply {
 	if r.opt && r.body-r.base > r.limit { // beside a signature, what was asked for may have no room
 		r.options = options{udpSize: uint16(s.maxUDPSize)}
 	}
-	return r
 }
 
 // sign sets aside room for a signature. The record that names a wrong key is left out where it would be too long.
