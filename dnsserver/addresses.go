@@ -1,6 +1,7 @@
 package dnsserver
 
 import (
+	"iter"
 	"net/netip"
 	"time"
 
@@ -10,72 +11,106 @@ import (
 	"github.com/dnsreg/dnsreg/store"
 )
 
-// addresses is the address records below one bare name, "web.Z", which the _tcp and the _udp service of that name share.
-// It is immutable.
-type addresses struct {
-	all   host             // of the name itself
-	hosts map[string]*host // by host label
-}
+// hosts is the addresses of the hosts below one bare name, "web.Z", which the _tcp and the _udp service of that name
+// share, by host label. It is immutable.
+type hosts map[string]*host
 
 // of returns the addresses of a host that a record of s refers to, nil for none.
-func (a *addresses) of(s *service, ref int32) *host {
-	if ref < 0 {
-		return nil
-	}
-	return a.hosts[s.hosts[ref]]
-}
+func (h hosts) of(s *service, ref int32) *host { return h[s.hosts[ref]] }
 
-// addressCompiler builds addresses.
-type addressCompiler struct {
-	ttl   time.Duration
-	all   *addressSet
-	hosts map[string]*addressSet
-}
-
-// addressSet is the addresses of one name in the making.
-type addressSet struct {
-	families
-	seen distinctRecords
-}
-
-func (c *addressCompiler) newSet() *addressSet {
-	return &addressSet{families: newFamilies(c.ttl), seen: make(distinctRecords)}
-}
-
-func (s *addressSet) add(address netip.Addr, ttl time.Duration) {
-	s.seen.add(s.of(address), addressRecord(address), ttl)
-}
-
-// compileAddresses returns the addresses of the name that two services share; either may be nil.
-func compileAddresses(first, second *store.Snapshot, ttl time.Duration) *addresses {
-	c := addressCompiler{ttl: ttl, hosts: make(map[string]*addressSet)}
-	c.all = c.newSet()
-	for _, snapshot := range []*store.Snapshot{first, second} {
-		for live := range snapshot.Up() {
-			c.add(live)
+// withAddresses iterates over the answered instances of two services that have addresses.
+func withAddresses(first, second *store.Snapshot) iter.Seq[*store.Live] {
+	return func(yield func(*store.Live) bool) {
+		for _, snapshot := range [...]*store.Snapshot{first, second} {
+			for live := range snapshot.Up() {
+				if len(live.Addresses) > 0 && !dnssd.IsExternal(live.Host) && !yield(live) {
+					return
+				}
+			}
 		}
 	}
-	result := &addresses{all: c.all.host(), hosts: make(map[string]*host, len(c.hosts))}
-	for name, set := range c.hosts {
-		h := set.host()
-		result.hosts[name] = &h
+}
+
+// bareAddresses returns the addresses of the bare name itself.
+func bareAddresses(first, second *store.Snapshot, ttl time.Duration) host {
+	all, seen := newFamilies(ttl), make(distinctRecords)
+	for live := range withAddresses(first, second) {
+		for _, address := range live.Addresses {
+			seen.add(all.of(address), addressRecord(address), live.TTL)
+		}
 	}
-	return result
+	return all.host()
+}
+
+// hostAddresses returns the addresses of each host below the bare name.
+func hostAddresses(first, second *store.Snapshot, ttl time.Duration) hosts {
+	n := 0
+	for live := range withAddresses(first, second) {
+		n += len(live.Addresses)
+	}
+	c := addressCompiler{
+		ttl:     ttl,
+		hosts:   make(hosts, n),
+		all:     make([]host, n),
+		sets:    make([]rrset, n),
+		records: make([]record, n),
+		octets:  make([]byte, 0, 16*n),
+	}
+	for live := range withAddresses(first, second) {
+		c.add(live)
+	}
+	return c.hosts
+}
+
+// addressCompiler builds the addresses of hosts. There are no more hosts, sets or records than addresses, and they lie
+// side by side.
+type addressCompiler struct {
+	ttl     time.Duration
+	hosts   hosts
+	all     []host
+	sets    []rrset
+	records []record
+	octets  []byte
 }
 
 func (c *addressCompiler) add(live *store.Live) {
-	if dnssd.IsExternal(live.Host) {
-		return
+	own := c.hosts[live.Host]
+	if own == nil {
+		own = &c.all[0]
+		c.all = c.all[1:]
+		c.hosts[live.Host] = own
 	}
 	for _, address := range live.Addresses {
-		own := c.hosts[live.Host]
-		if own == nil {
-			own = c.newSet()
-			c.hosts[live.Host] = own
+		if address.Is4() {
+			own.a = c.addTo(own.a, dns.TypeA, address, live.TTL)
+		} else {
+			own.aaaa = c.addTo(own.aaaa, dns.TypeAAAA, address, live.TTL)
 		}
-		own.add(address, live.TTL)
-		c.all.add(address, live.TTL)
 	}
+}
+
+// addTo adds an address to a set of a host, nil if there is none yet, and returns the set.
+func (c *addressCompiler) addTo(set *rrset, typ uint16, address netip.Addr, ttl time.Duration) *rrset {
+	if set == nil {
+		set = &c.sets[0]
+		set.typ, set.class, set.ttl = typ, dns.ClassINET, seconds(c.ttl)
+		set.records = c.records[:0:1]
+		c.sets, c.records = c.sets[1:], c.records[1:]
+	}
+	set.addDistinct(record{data: c.data(address), ref: noReference}, ttl)
+	return set
+}
+
+func (c *addressCompiler) data(address netip.Addr) []byte {
+	start := len(c.octets)
+	if address.Is4() {
+		a := address.As4()
+		c.octets = append(c.octets, a[:]...)
+	} else {
+		a := address.As16()
+		c.octets = append(c.octets, a[:]...)
+	}
+	return c.octets[start:len(c.octets):len(c.octets)]
 }
 
 // families is the address records of one name that is being compiled.

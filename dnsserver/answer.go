@@ -62,7 +62,8 @@ func (s *Server) answerOrStream(from Client, c *counters, msg, buf []byte) ([]by
 	if !s.read(&q, msg) {
 		return buf, nil
 	}
-	r := s.begin(&q, buf)
+	var r reply
+	s.begin(&r, &q, buf)
 	s.respond(&q, &r)
 	c.count(&r)
 	if r.transfer != nil {

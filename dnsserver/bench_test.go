@@ -77,16 +77,24 @@ func processorTime(tb testing.TB) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// BenchmarkCompile measures the first answer after a service of 100 instances has changed.
+// BenchmarkCompile measures the first answer after a service has changed, by its number of instances.
 func BenchmarkCompile(b *testing.B) {
-	src := newSource()
-	s := newServer(b, src)
-	list := many(b, "_web._tcp", 100).Instances
-	query := pack(b, question("_web._tcp."+zone, dns.TypeSRV))
-	var buf []byte
-	b.ReportAllocs()
-	for b.Loop() {
-		src.set(&store.Snapshot{Service: "_web._tcp", Instances: list})
-		buf = s.Answer(query, buf[:0], dnsserver.TCP)
+	for _, n := range []int{5, 100, 1000} {
+		for _, qtype := range []uint16{dns.TypeSRV, dns.TypePTR, dns.TypeTXT} {
+			b.Run(fmt.Sprintf("%s/%d", dns.TypeToString[qtype], n), func(b *testing.B) {
+				src := newSource()
+				s := newServer(b, src)
+				list := many(b, "_web._tcp", n).Instances
+				query := pack(b, question("_web._tcp."+zone, qtype))
+				buf := make([]byte, 0, 65535)
+				b.ReportAllocs()
+				start := processorTime(b)
+				for b.Loop() {
+					src.set(&store.Snapshot{Service: "_web._tcp", Instances: list})
+					buf = s.Answer(query, buf[:0], dnsserver.TCP)
+				}
+				b.ReportMetric(float64(processorTime(b)-start)/float64(b.N), "cpu-ns/op")
+			})
+		}
 	}
 }

@@ -80,7 +80,7 @@ func (c contents) service(view *store.View, snapshot *store.Snapshot, yield func
 	if proto == "_udp" && sibling.Answered() {
 		return s.yield(yield)
 	}
-	return s.yield(yield) && c.addresses(label, compileAddresses(snapshot, sibling, c.ttl), yield)
+	return s.yield(yield) && c.addresses(label, snapshot, sibling, yield)
 }
 
 // yield yields the sets at the service's name and below it.
@@ -102,13 +102,15 @@ func (s *service) instanceName(i int) []byte {
 	return append(append(make([]byte, 0, len(label)+len(s.wire)), label...), s.wire...)
 }
 
-// addresses yields the sets at a bare name and below it. A name server of the same name comes first.
-func (c contents) addresses(label string, a *addresses, yield func(placed) bool) bool {
+// addresses yields the sets at the bare name that two services share, and below it. A name server of the same name comes
+// first.
+func (c contents) addresses(label string, first, second *store.Snapshot, yield func(placed) bool) bool {
 	bare, more := join(c.zone.wire, label), true
 	if c.zone.hosts[label] == nil {
-		more = a.all.yield(bare, yield)
+		all := bareAddresses(first, second, c.ttl)
+		more = all.yield(bare, yield)
 	}
-	for host, h := range a.hosts {
+	for host, h := range hostAddresses(first, second, c.ttl) {
 		more = more && h.yield(join(bare, host), yield)
 	}
 	return more

@@ -118,7 +118,7 @@ func (d *diff) bare(view *store.View, label string) sets {
 		first = udp
 	}
 	if d.compile(first) != nil {
-		d.contents.addresses(label, compileAddresses(tcp, udp, d.contents.ttl), all.put)
+		d.contents.addresses(label, tcp, udp, all.put)
 	}
 	return all
 }

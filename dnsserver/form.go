@@ -133,13 +133,13 @@ func (f *form) addNameServers(set *rrset, servers []host) {
 }
 
 // addOf adds what belongs to a set of a service (RFC 2782, RFC 6763 section 12).
-func (f *form) addOf(set *rrset, s *service, a *addresses) {
+func (f *form) addOf(set *rrset, s *service, all hosts) {
 	switch {
 	case f.wire == nil:
 	case set.typ == dns.TypeSRV:
-		f.addTargets(set, s, a)
+		f.addTargets(set, s, all)
 	case set.typ == dns.TypePTR:
-		f.addInstances(set, s, a)
+		f.addInstances(set, s, all)
 	}
 }
 
@@ -147,42 +147,70 @@ func (f *form) addOf(set *rrset, s *service, a *addresses) {
 const srvFixed = 6
 
 // addTargets adds the addresses of the targets of SRV records.
-func (f *form) addTargets(set *rrset, s *service, a *addresses) {
-	gaps := newGaps(len(s.hosts), len(set.records), func(i int) int32 { return set.records[i].ref })
-	for i := range set.records {
+func (f *form) addTargets(set *rrset, s *service, all hosts) {
+	targets := newTargets(set, func(r *record) int32 { return r.ref }, s, all)
+	f.grow(len(targets), sizeOf(targets))
+	for i, t := range targets {
 		f.begin(i)
-		f.addHost(a.of(s, set.records[i].ref), extra{record: uint16(i), owner: recordSize + srvFixed, gap: gaps[i]})
+		f.addHost(t.host, extra{record: uint16(i), owner: recordSize + srvFixed, gap: t.gap})
 	}
 	f.end()
 }
 
 // addInstances adds the SRV, TXT and address records of the instances that PTR records name.
-func (f *form) addInstances(set *rrset, s *service, a *addresses) {
-	host := func(i int) int32 { return s.instances[set.records[i].ref].srv.records[0].ref }
-	gaps := newGaps(len(s.hosts), len(set.records), host)
+func (f *form) addInstances(set *rrset, s *service, all hosts) {
+	targets := newTargets(set, func(r *record) int32 { return s.instances[r.ref].srv.records[0].ref }, s, all)
+	size := sizeOf(targets)
 	for i := range set.records {
+		in := &s.instances[set.records[i].ref]
+		size += in.srv.size + in.txt.size
+	}
+	f.grow(3*len(targets), size)
+	for i, t := range targets {
 		f.begin(i)
 		in := &s.instances[set.records[i].ref]
-		own := extra{record: uint16(i), owner: recordSize, gap: uint16(len(set.records))}
+		own := extra{record: uint16(i), owner: recordSize, gap: uint16(len(targets))}
 		f.add(in.srv, own)
 		f.add(in.txt, own)
-		f.addHost(a.of(s, host(i)), extra{record: uint16(i), owner: recordSize + srvFixed, inSRV: true, gap: gaps[i]})
+		f.addHost(t.host, extra{record: uint16(i), owner: recordSize + srvFixed, inSRV: true, gap: t.gap})
 	}
 	f.end()
 }
 
-// newGaps returns for each of n records how many records further ahead, in the round, is the last one of the same host;
-// n where there is no other.
-func newGaps(hosts, n int, host func(i int) int32) []uint16 {
-	last := make([]int, hosts)
-	gaps := make([]uint16, n)
-	for round := range 2 {
-		for i := range n {
-			if h := host(i); h >= 0 {
-				gaps[i] = uint16(round*n + i - last[h])
-				last[h] = round*n + i
-			}
+// grow makes room for sets of so many octets in all.
+func (f *form) grow(sets, octets int) {
+	f.wire = append(make([]byte, 0, len(f.wire)+octets), f.wire...)
+	f.extras = make([]extra, 0, sets)
+}
+
+// target is the host that a record of an answer leads to.
+type target struct {
+	*host
+	gap uint16 // for how many records further ahead, in the round, is the last one of the same host; all if there is none
+}
+
+// newTargets returns the targets of a set's records, whose references to hosts ref returns.
+func newTargets(set *rrset, ref func(*record) int32, s *service, all hosts) []target {
+	n := len(set.records)
+	targets := make([]target, n)
+	last := make([]int, len(s.hosts))
+	for i := range 2 * n {
+		h := ref(&set.records[i%n])
+		if i < n {
+			targets[i].host = all.of(s, h)
+		}
+		targets[i%n].gap = uint16(i - last[h])
+		last[h] = i
+	}
+	return targets
+}
+
+func sizeOf(targets []target) int {
+	n := 0
+	for _, t := range targets {
+		if t.host != nil {
+			n += t.size()
 		}
 	}
-	return gaps
+	return n
 }

@@ -181,7 +181,7 @@ func (l *lookup) address(q *query) node {
 		all := l.bareForms(f)
 		return node{exists: *all != bareForms{}, form: all.pick(q.qtype)}
 	}
-	if h := l.hostsBelow(f).hosts[string(q.below(2))]; h != nil {
+	if h := l.hostsBelow(f)[string(q.below(2))]; h != nil {
 		return setsNode(h.a, h.aaaa)
 	}
 	return node{}

@@ -21,7 +21,7 @@ type pair struct {
 	addresses atomic.Pointer[bareForms]
 
 	mu    sync.Mutex // held while something is made
-	below atomic.Pointer[addresses]
+	below atomic.Pointer[hosts]
 }
 
 // Protocols, as they number the services of a pair.
@@ -138,7 +138,7 @@ func (l *lookup) serviceForm(f *pair, proto, i int) *form {
 		set := [...]*rrset{s.srv, s.ptr, s.txt}[i]
 		made = newForm(set, len(s.wire))
 		if set.typ != dns.TypeTXT {
-			made.addOf(set, s, l.addressesOf(f))
+			made.addOf(set, s, l.hosts(f))
 		}
 		place.Store(made)
 	}
@@ -153,15 +153,15 @@ func (l *lookup) compiled(f *pair, proto int) *service {
 	return compile(l.zone, f.snapshots[proto], l.ttl)
 }
 
-// addressesOf returns the addresses of a pair, which are kept in the same way.
-func (l *lookup) addressesOf(f *pair) *addresses {
-	if a := f.below.Load(); a != nil {
-		return a
+// hosts returns the addresses of the hosts of a pair, which are kept in the same way.
+func (l *lookup) hosts(f *pair) hosts {
+	if h := f.below.Load(); h != nil {
+		return *h
 	}
-	return compileAddresses(f.snapshots[protoTCP], f.snapshots[protoUDP], l.ttl)
+	return hostAddresses(f.snapshots[protoTCP], f.snapshots[protoUDP], l.ttl)
 }
 
-// addresses returns the answers at the bare name.
+// bareForms returns the answers at the bare name.
 func (l *lookup) bareForms(f *pair) *bareForms {
 	if made := f.addresses.Load(); made != nil {
 		return made
@@ -171,7 +171,7 @@ func (l *lookup) bareForms(f *pair) *bareForms {
 	made := f.addresses.Load()
 	if made == nil {
 		made = new(bareForms)
-		all := l.addressesOf(f).all
+		all := bareAddresses(f.snapshots[protoTCP], f.snapshots[protoUDP], l.ttl)
 		nameLen := 1 + len(f.name()) + len(l.zone.wire)
 		for i, set := range [...]*rrset{all.a, all.aaaa} {
 			if set != nil {
@@ -198,15 +198,15 @@ func (b *bareForms) pick(qtype uint16) *form {
 }
 
 // hostsBelow returns the addresses of the hosts below a bare name.
-func (l *lookup) hostsBelow(f *pair) *addresses {
-	if a := f.below.Load(); a != nil {
-		return a
+func (l *lookup) hostsBelow(f *pair) hosts {
+	if h := f.below.Load(); h != nil {
+		return *h
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	a := l.addressesOf(f)
-	f.below.Store(a)
-	return a
+	h := l.hosts(f)
+	f.below.Store(&h)
+	return h
 }
 
 // setsBelow returns the sets of a service's instances and subtypes.

@@ -1,9 +1,11 @@
 package dnsserver
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -59,6 +61,16 @@ func (s *rrset) add(r record, ttl time.Duration) {
 	s.records = append(s.records, r)
 	s.size += recordSize + r.len()
 	s.ttl = min(s.ttl, seconds(ttl))
+}
+
+// addDistinct adds a record unless an equal one is there; its TTL counts all the same. It compares with every record of
+// the set.
+func (s *rrset) addDistinct(r record, ttl time.Duration) {
+	if slices.ContainsFunc(s.records, func(other record) bool { return bytes.Equal(other.data, r.data) }) {
+		s.ttl = min(s.ttl, seconds(ttl))
+		return
+	}
+	s.add(r, ttl)
 }
 
 // content is what makes two records of one name the same.

@@ -25,6 +25,17 @@ type host struct {
 	a, aaaa *rrset
 }
 
+// size returns the octets of all its records in a reply.
+func (h *host) size() int {
+	n := 0
+	for _, set := range [...]*rrset{h.a, h.aaaa} {
+		if set != nil {
+			n += set.size
+		}
+	}
+	return n
+}
+
 // zone is the part of a zone that does not depend on what is registered. It is immutable.
 type zone struct {
 	name     string // canonical, in presentation form
