@@ -3,11 +3,13 @@ package main_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	bench "github.com/dnsreg/dnsreg/bench"
+	"github.com/dnsreg/dnsreg/bench/internal/proc"
 	"github.com/dnsreg/dnsreg/bench/internal/suite"
 )
 
@@ -71,5 +73,63 @@ func TestVersionsNamesEachServerOnce(t *testing.T) {
 	})
 	if want := "Knot 3.2, NSD 4.6"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestDisturbance(t *testing.T) {
+	got := bench.Disturbance(0.5, []suite.Row{{Samples: []suite.Sample{{Foreign: 0.1}, {Foreign: 0.3}}}, {Samples: []suite.Sample{{Foreign: 0.2}}}})
+	if want := "others used 50% of both cores at the start, 20% (10–30) in the samples"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestJudge(t *testing.T) {
+	verdicts := make([]suite.Verdict, suite.Gates()) // 0 of at most 0
+	for _, test := range []struct {
+		name string
+		gate bool
+		in   []suite.Verdict
+		want string
+	}{
+		{"all kept", true, verdicts, ""},
+		{"one not measured", true, verdicts[1:], "9 of 10 bounds are kept"},
+		{"one not kept", true, append([]suite.Verdict{{Bound: -1}}, verdicts[1:]...), "9 of 10 bounds are kept"},
+		{"no gate", false, nil, ""},
+	} {
+		err := bench.Judge(test.gate, test.in)
+		if (err == nil) != (test.want == "") || err != nil && err.Error() != test.want {
+			t.Errorf("%s: error %v, want %q", test.name, err, test.want)
+		}
+	}
+}
+
+// TestForeignIsNotOwn: what this process burns is its own affair.
+func TestForeignIsNotOwn(t *testing.T) {
+	cores, err := proc.Cores()
+	if err != nil {
+		t.Fatal(err)
+	}
+	share, err := bench.Foreign(t.Context(), cores, 50*time.Millisecond)
+	if err != nil || share < 0 || share > 1.5 { // counted in hundredths of a second
+		t.Errorf("others use %v, error %v", share, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := bench.Foreign(ctx, cores, time.Hour); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v of an ended context", err)
+	}
+	if _, err := bench.Foreign(t.Context(), []int{1 << 20}, 0); err == nil {
+		t.Error("a core that is not there: no error")
+	}
+}
+
+func TestQuietDoesNotInsist(t *testing.T) {
+	cores, err := proc.Cores()
+	if err != nil || len(cores) < 2 {
+		t.Fatalf("cores %v, error %v; two are needed", cores, err)
+	}
+	var stderr bytes.Buffer
+	if _, err := bench.Quiet(t.Context(), [2]int(cores[:2]), true, &stderr); err != nil || stderr.Len() > 0 {
+		t.Errorf("error %v, stderr %q", err, stderr.String())
 	}
 }

@@ -42,6 +42,7 @@ func figures(result load.Result, before, after reading, cores int) Sample {
 		CPU:     float64(cpu.Nanoseconds()) / 1e3 / replies,
 		Used:    cpu.Seconds() / result.Elapsed.Seconds(),
 		QPS:     result.QPS(),
+		Replies: replies,
 		Octets:  float64(result.Octets) / replies,
 		Foreign: max(0, foreign.Seconds()/after.at.Sub(before.at).Seconds()/float64(cores)),
 	}

@@ -99,20 +99,38 @@ func (g *group) run(ctx context.Context, scenarios []Scenario) ([]Row, error) {
 
 // take measures once, and keeps the sample but for that of round 0, by which everything is warm.
 func (t *trial) take(ctx context.Context, round int) error {
-	d := t.Duration
 	if round == 0 {
-		d = max(d/2, t.warmUp())
+		return t.warm(ctx)
 	}
-	sample, err := t.measure(ctx, d)
+	sample, err := t.measure(ctx, t.Duration)
 	if err != nil {
 		return err
 	}
 	t.Logger.Info("sample", "round", round, "scenario", t.Scenario.Name, "subject", t.Subject,
 		"µs", math.Round(100*sample.CPU)/100, "qps", int(sample.QPS), "others", math.Round(100*sample.Foreign)/100)
-	if round > 0 {
-		t.Samples = append(t.Samples, sample)
-	}
+	t.Samples = append(t.Samples, sample)
 	return nil
+}
+
+// maxWarm bounds one try to ask for every name.
+const maxWarm = 20 * time.Second
+
+// warm asks for every name, so that a server has built its answers. Each run begins with the same names, so that one has
+// to reach the last of them. The same server at a fixed rate is warm already.
+func (t *trial) warm(ctx context.Context) error {
+	for d := t.Duration / 2; ; d *= 2 {
+		sample, err := t.measure(ctx, min(d, maxWarm))
+		if err != nil {
+			return err
+		}
+		if sample.Replies >= float64(len(t.mix.Queries)) || !t.Scenario.Saturates() {
+			return nil
+		}
+		if d >= maxWarm {
+			t.Logger.Warn("not every name was answered once", "scenario", t.Scenario.Name, "subject", t.Subject)
+			return nil
+		}
+	}
 }
 
 // server returns the server of a subject for a scenario, started if need be.

@@ -108,7 +108,7 @@ func TestFigures(t *testing.T) {
 	result := load.Result{Sent: 1000, Answered: 850, Late: 50, Lost: 150, Octets: 90_000, Elapsed: time.Second, Latency: latency}
 	got := suite.Figures(result, suite.NewReading(0, 1000, 100, 5000), suite.NewReading(2000, 1900, 1000, 7600), 2)
 	want := suite.Sample{
-		CPU: 1000, System: 0.25, Used: 0.9, QPS: 850, Loss: 0.15, Octets: 100, Foreign: 0.2, P50: got.P50, P99: got.P99, P999: got.P999,
+		CPU: 1000, System: 0.25, Used: 0.9, QPS: 850, Replies: 900, Loss: 0.15, Octets: 100, Foreign: 0.2, P50: got.P50, P99: got.P99, P999: got.P999,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -27,6 +27,7 @@ type Sample struct {
 	Foreign float64 // share of the cores in use that neither the server nor the load took, 0 to 1
 	Allocs  float64 // objects allocated for each reply, by a server of dnsreg's
 	Changes float64 // of content a second, by an embedded server
+	Replies float64
 
 	P50, P99, P999 float64 // of latency in µs, at a fixed rate only
 }
@@ -144,11 +145,6 @@ func check(r load.Result) error {
 		return fmt.Errorf("of %d queries %d got the reply expected, %d another", r.Sent, good, r.Bad)
 	}
 	return nil
-}
-
-// warmUp is how long it takes to ask for every name once, with time for a server to build its answer.
-func (t *trial) warmUp() time.Duration {
-	return time.Duration(len(t.mix.Queries)) * 100 * time.Microsecond
 }
 
 func (t *trial) loadCores() []int {
