@@ -25,7 +25,7 @@ func FuzzAnswer(f *testing.F) {
 	opt := wireOPT(4096, 0, 0x8000, []byte{0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8})
 	for _, seed := range [][]byte{
 		{},
-		header(flagsQuery), header(0x8000), header(opcode(15)),
+		header(flagsQuery), header(0x8000), header(opcode(15)), header(flagsQuery, 1), message(header(flagsQuery, 1), q[:5]),
 		message(header(flagsQuery, 1, 0, 0, 1), q, opt),
 		message(header(flagsQuery, 1, 0, 0, 2), q, opt, opt),
 		message(header(flagsQuery, 0, 0, 0, 1), opt),
