@@ -41,6 +41,9 @@ type DNS struct {
 	RateSlip   int            // beyond it, one query of so many gets a truncated reply; 0: none does
 	RateExempt []netip.Prefix // without limit
 
+	Keys    string // path of the file of TSIG keys, see dnsserver.ParseKeys; empty: none
+	Journal int    // MiB of changes that are kept for IXFR, of each zone that may be transferred; 0: none
+
 	TCPConnections int // open at once, a quarter of them of one client
 }
 
@@ -53,6 +56,8 @@ type Zone struct {
 	NameServers []NameServer   // none: ns1 in the zone, with the addresses that DNS listens on
 	Mailbox     string         // of the SOA's RNAME, "hostmaster@example.net"; empty: hostmaster in the zone
 	Reverse     []netip.Prefix // whose reverse zones name the zone's hosts, see dnssd.ReverseZone
+	Transfer    []TransferRule // who may have the zone as a whole; none: nobody
+	Notify      []NotifyTarget // who is told that the zone has changed
 	StrictNames bool           // refuse service names over 15 letters (RFC 6335 section 5.1)
 	Others      []Zone         // of the default zone: the zones beside it, each a registry of its own, which have no others
 }
@@ -136,7 +141,7 @@ func Default() Config {
 func defaultDNS() DNS {
 	return DNS{
 		Listen: []string{"127.0.0.1:8053"}, TTL: 5 * time.Second, NegativeTTL: 5 * time.Second,
-		Cookies: true, RateLimit: 200, RateSlip: 2, RateExempt: localPrefixes(), TCPConnections: 1024,
+		Cookies: true, RateLimit: 200, RateSlip: 2, RateExempt: localPrefixes(), TCPConnections: 1024, Journal: 16,
 	}
 }
 

@@ -75,6 +75,10 @@ func guardFields() []field {
 			"clients without dns.rate_limit"),
 		one("dns.tcp_connections", countKind(), func(c *Config) *int { return &c.DNS.TCPConnections },
 			"TCP connections that may be open at once, a quarter of them of one IPv4 address or IPv6 /64"),
+		one("dns.keys", pathKind(), func(c *Config) *string { return &c.DNS.Keys },
+			"file of TSIG keys, a line for each: name, hmac-sha256, hmac-sha384 or hmac-sha512, secret in base64"),
+		one("dns.journal", rangeKind(1, 1024), func(c *Config) *int { return &c.DNS.Journal },
+			"MiB of changes that are kept for IXFR, of each zone with zone.transfer; 0: none"),
 	}
 }
 
@@ -95,6 +99,10 @@ func ownFields() []field {
 			"mail address of whoever runs the zone; none: hostmaster in the zone"),
 		list("zone.reverse", reverseKind(), func(c *Config) *[]netip.Prefix { return &c.Zone.Reverse },
 			"prefixes whose reverse zones are served, with the host names of instances; /8, /16 or /24, in IPv6 steps of 4"),
+		list("zone.transfer", transferRuleKind(), func(c *Config) *[]TransferRule { return &c.Zone.Transfer },
+			"who may have the zone as a whole (AXFR, IXFR), by prefix, key of dns.keys or both: 10.0.0.0/8, @key, 10.0.0.0/8@key; none: nobody"),
+		list("zone.notify", notifyTargetKind(), func(c *Config) *[]NotifyTarget { return &c.Zone.Notify },
+			"secondaries that are told when the zone has changed, messages signed where there is a key of dns.keys"),
 		one("zone.strict_names", boolKind(), func(c *Config) *bool { return &c.Zone.StrictNames },
 			"refuse service names over 15 letters (RFC 6335) instead of warning"),
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/dnsreg/dnsreg/configs"
 )
 
-var comparable = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
+var comparable = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}, netip.AddrPort{})
 
 func TestNothingToldIsDefault(t *testing.T) {
 	e := mustLoad(t)
@@ -80,6 +80,8 @@ dns:
   rate_slip: 7
   rate_exempt: [192.0.2.0/24, "2001:db8::1"]
   tcp_connections: 50
+  keys: /etc/keys
+  journal: 3
 zone:
   name: Example.NET.
   nameservers:
@@ -87,12 +89,17 @@ zone:
     - {name: ns.example.org.}
   mailbox: dns.admin@example.org
   reverse: [10.0.0.0/8, "fd00::/8"]
+  transfer: [10.0.0.0/8, "@b.key"]
+  notify:
+    - 192.0.2.9:53@b.key
   strict_names: true
   others:
     - name: lab.example.net
       nameservers: [{name: ns1, addresses: [192.0.2.2]}, {name: ns.example.org.}]
       mailbox: "50%&more@example.org"
       reverse: [192.0.2.0/24, 10.1.0.0/16]
+      transfer: [10.1.0.0/16@c]
+      notify: ["[2001:db8::9]:53"]
       strict_names: true
     - plain.example.net
 store:
@@ -122,7 +129,7 @@ func everyKeyConfig() configs.Config {
 			Listen: []string{"127.0.0.2:5300", "[::1]:5300"}, TTL: 90 * time.Second, NegativeTTL: time.Second,
 			NSID: "ns-a", Chaos: true, CookieSecrets: "/etc/secrets", RateSlip: 7,
 			RateExempt:     []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128")},
-			TCPConnections: 50,
+			TCPConnections: 50, Keys: "/etc/keys", Journal: 3,
 		},
 		Zone: configs.Zone{
 			Name: "Example.NET.",
@@ -132,6 +139,8 @@ func everyKeyConfig() configs.Config {
 			},
 			Mailbox:     "dns.admin@example.org",
 			Reverse:     []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
+			Transfer:    []configs.TransferRule{{Prefix: netip.MustParsePrefix("10.0.0.0/8")}, {Key: "b.key"}},
+			Notify:      []configs.NotifyTarget{{Addr: netip.MustParseAddrPort("192.0.2.9:53"), Key: "b.key"}},
 			StrictNames: true,
 			Others: []configs.Zone{{
 				Name: "lab.example.net",
@@ -140,6 +149,8 @@ func everyKeyConfig() configs.Config {
 				},
 				Mailbox:     "50%&more@example.org",
 				Reverse:     []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("10.1.0.0/16")},
+				Transfer:    []configs.TransferRule{{Prefix: netip.MustParsePrefix("10.1.0.0/16"), Key: "c"}},
+				Notify:      []configs.NotifyTarget{{Addr: netip.MustParseAddrPort("[2001:db8::9]:53")}},
 				StrictNames: true,
 			}, {Name: "plain.example.net"}},
 		},
@@ -162,10 +173,11 @@ func everyKeyText() map[string]string {
 		"dns.listen": "127.0.0.2:5300, [::1]:5300", "dns.ttl": "90s", "dns.negative_ttl": "1s",
 		"dns.nsid": "ns-a", "dns.chaos": "true", "dns.cookies": "false", "dns.cookie_secrets": "/etc/secrets",
 		"dns.rate_limit": "0", "dns.rate_slip": "7", "dns.rate_exempt": "192.0.2.0/24,2001:db8::1", "dns.tcp_connections": "50",
+		"dns.keys": "/etc/keys", "dns.journal": "3", "zone.transfer": "10.0.0.0/8, @b.key", "zone.notify": "192.0.2.9:53@b.key",
 		"zone.name": "Example.NET.", "zone.nameservers": "ns1=192.0.2.1,2001:db8::1; ns.example.org.",
 		"zone.mailbox": "dns.admin@example.org", "zone.strict_names": "true", "zone.reverse": "10.0.0.0/8, fd00::/8",
 		"zone.others": "lab.example.net?nameservers=ns1=192.0.2.2%3Bns.example.org.&mailbox=50%25%26more@example.org" +
-			"&reverse=192.0.2.0/24,10.1.0.0/16&strict_names=true; plain.example.net",
+			"&reverse=192.0.2.0/24,10.1.0.0/16&transfer=10.1.0.0/16@c&notify=[2001:db8::9]:53&strict_names=true; plain.example.net",
 		"store.url": "rediss://redis.example.net:6380/1", "store.max_instances": "7", "store.snapshot_file": "",
 		"store.prefix": "reg", "store.notify": "check", "store.max_stale": "1m",
 		"store.tls_ca": "/etc/ca.pem", "store.tls_cert": "/etc/cert.pem", "store.tls_key": "/etc/key.pem",

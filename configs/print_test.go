@@ -44,6 +44,8 @@ func TestPrint(t *testing.T) {
     - fc00::/7
     - fe80::/10
   tcp_connections: 1024 # default
+  keys: "" # default
+  journal: 16 # default
 zone:
   name: svc.test # --zone-name
   nameservers: # --zone-nameservers
@@ -53,6 +55,8 @@ zone:
       addresses: []
   mailbox: "" # default
   reverse: [] # default
+  transfer: [] # default
+  notify: [] # default
   strict_names: false # default
   others: # --zone-others
     - name: lab.test
@@ -60,6 +64,8 @@ zone:
       mailbox: ""
       reverse:
         - 10.0.0.0/8
+      transfer: []
+      notify: []
       strict_names: false
 store:
   url: 'memory:' # default

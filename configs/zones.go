@@ -173,7 +173,7 @@ func (c Config) checkZones(require func(ok bool, key, value, rule string)) {
 	require(len(zones) <= MaxZones, othersKey, fmt.Sprint(len(zones)-1), fmt.Sprintf("must be at most %d zones", MaxZones-1))
 	names, prefixes := make(map[string]bool), make(map[netip.Prefix]bool)
 	for i, z := range zones {
-		key := zoneKey(i)
+		key := ZoneKey(i)
 		name, err := dnssd.ParseZone(z.Name)
 		if err != nil {
 			continue // of which its own field tells
@@ -181,6 +181,7 @@ func (c Config) checkZones(require func(ok bool, key, value, rule string)) {
 		require(!names[name], key+".name", z.Name, "must not be named twice")
 		names[name] = true
 		z.checkNameServers(key, name, require)
+		z.checkTransfer(key, c.DNS.Keys != "", require)
 		require(len(z.Reverse) <= MaxReverse, key+".reverse", fmt.Sprint(len(z.Reverse)), fmt.Sprintf("must be at most %d prefixes", MaxReverse))
 		for _, prefix := range z.Reverse {
 			require(!prefixes[prefix], key+".reverse", prefix.String(), "must not be named twice, nor by two zones")
@@ -194,7 +195,7 @@ func (c Config) checkZones(require func(ok bool, key, value, rule string)) {
 func checkNesting(zones []Zone, require func(ok bool, key, value, rule string)) {
 	for i, z := range zones {
 		for _, other := range zones {
-			require(!inServices(other, z), zoneKey(i)+".name", z.Name, "must not lie among the services of "+other.Name)
+			require(!inServices(other, z), ZoneKey(i)+".name", z.Name, "must not lie among the services of "+other.Name)
 		}
 	}
 }
@@ -206,8 +207,8 @@ func inServices(outer, inner Zone) bool {
 	return errOuter == nil && errInner == nil && dnssd.InServices(outerName, innerName)
 }
 
-// zoneKey returns what the keys of a zone begin with, by its place in Config.Zones.
-func zoneKey(i int) string {
+// ZoneKey returns what the keys of a zone begin with, by its place in Config.Zones.
+func ZoneKey(i int) string {
 	if i == 0 {
 		return "zone"
 	}

@@ -52,7 +52,7 @@ func TestWrongZones(t *testing.T) {
 func TestWrongZonesInText(t *testing.T) {
 	for in, want := range map[string]string{
 		"a.test?mail=a@b":                  `mail is unknown; the nearest key is mailbox`,
-		"a.test?name=b.test":               `name is unknown; the nearest key is mailbox`,
+		"a.test?name=b.test":               `name is unknown; the nearest key is notify`,
 		"a.test?mailbox=a@b&mailbox=c@d":   `mailbox must not be there twice`,
 		"a.test?strict_names=yes":          `strict_names "yes" must be true or false`,
 		"a.test?reverse=10.0.0.0/8,1/2":    `reverse "1/2" must be an IP address or a prefix, such as 10.0.0.0/8`,

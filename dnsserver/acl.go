@@ -1,10 +1,6 @@
 package dnsserver
 
-import (
-	"errors"
-	"net/netip"
-	"strings"
-)
+import "net/netip"
 
 // TransferRule lets clients have the whole zone: those of a prefix, those that sign with a key, or, where it has both,
 // those of the prefix that sign with the key. One that has neither lets nobody in.
@@ -13,34 +9,7 @@ type TransferRule struct {
 	Key    string // name of one of Config.Keys
 }
 
-var errRule = errors.New("must be a prefix, @ and the name of a key, or both, such as 10.0.0.0/8, @secondary or 10.0.0.0/8@secondary")
-
-// ParseTransferRule reads a rule: "10.0.0.0/8", "10.0.0.1", "@key" or "10.0.0.0/8@key".
-func ParseTransferRule(s string) (TransferRule, error) {
-	address, key, signed := strings.Cut(s, "@")
-	rule := TransferRule{Key: key}
-	if _, err := keyName(key); signed && err != nil {
-		return rule, errRule
-	}
-	if address == "" {
-		if !signed {
-			return rule, errRule
-		}
-		return rule, nil
-	}
-	if a, err := netip.ParseAddr(address); err == nil && a.Zone() == "" {
-		rule.Prefix = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())
-		return rule, nil
-	}
-	p, err := netip.ParsePrefix(address)
-	if err != nil {
-		return rule, errRule
-	}
-	rule.Prefix = p.Masked()
-	return rule, nil
-}
-
-// String returns the rule as ParseTransferRule reads it.
+// String returns the rule in the form of 10.0.0.0/8@key.
 func (r TransferRule) String() string {
 	var s string
 	if r.Prefix.IsValid() {

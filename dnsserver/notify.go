@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -23,22 +22,7 @@ type NotifyTarget struct {
 	Key  string // name of the one of Config.Keys that signs the message and has to sign the acknowledgement; empty: none
 }
 
-var errTarget = errors.New("must be an IP address and a port, with @ and the name of a key behind it if it is to be signed, such as 192.0.2.1:53 or 192.0.2.1:53@secondary")
-
-// ParseNotifyTarget reads a target: "192.0.2.1:53", "[2001:db8::1]:53" or "192.0.2.1:53@key".
-func ParseNotifyTarget(s string) (NotifyTarget, error) {
-	address, key, signed := strings.Cut(s, "@")
-	if _, err := keyName(key); signed && err != nil {
-		return NotifyTarget{}, errTarget
-	}
-	addr, err := netip.ParseAddrPort(address)
-	if err != nil || addr.Port() == 0 || addr.Addr().IsUnspecified() || addr.Addr().IsMulticast() {
-		return NotifyTarget{}, errTarget
-	}
-	return NotifyTarget{Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), Key: key}, nil
-}
-
-// String returns the target as ParseNotifyTarget reads it.
+// String returns the target in the form of 192.0.2.1:53@key.
 func (t NotifyTarget) String() string {
 	if t.Key == "" {
 		return t.Addr.String()

@@ -226,29 +226,3 @@ func TestX4SignedNotify(t *testing.T) {
 		t.Errorf("%d messages, want 2", n)
 	}
 }
-
-func TestParseNotifyTarget(t *testing.T) {
-	for _, tt := range []struct{ in, want string }{
-		{"192.0.2.1:53", "192.0.2.1:53"},
-		{"[2001:db8::1]:5353@a.key", "[2001:db8::1]:5353@a.key"},
-		{"[::ffff:192.0.2.1]:53", "192.0.2.1:53"},
-		{"", ""},
-		{"192.0.2.1", ""},
-		{"ns2.example.net:53", ""},
-		{"0.0.0.0:53", ""},
-		{"192.0.2.1:0", ""},
-		{"192.0.2.1:53@", ""},
-		{"224.0.0.1:53", ""},
-	} {
-		target, err := dnsserver.ParseNotifyTarget(tt.in)
-		if tt.want == "" {
-			if err == nil {
-				t.Errorf("%q is %v", tt.in, target)
-			}
-			continue
-		}
-		if err != nil || target.String() != tt.want {
-			t.Errorf("%q is %v, %v, want %s", tt.in, target, err, tt.want)
-		}
-	}
-}

@@ -106,7 +106,7 @@ func TestX7TruncatedReplies(t *testing.T) {
 }
 
 func TestX7WrongSignatures(t *testing.T) {
-	s := newServer(t, newSource(web(t)), withKey("hmac-sha256"), transfers(t, "@secondary.key"))
+	s := newServer(t, newSource(web(t)), withKey("hmac-sha256"), transfers("@secondary.key"))
 	good := testKey("hmac-sha256")
 	other, secret, renamed := good, good, testKey("hmac-sha512")
 	other.Name, secret.Secret = "nobody.key", []byte("another secret that is long")
@@ -213,7 +213,7 @@ func TestX7TruncatedMACs(t *testing.T) {
 // TestX7EveryTransport holds that no socket leads past the check, and that streams are signed message by message.
 func TestX7EveryTransport(t *testing.T) {
 	key := testKey("hmac-sha384")
-	r := start(t, newServer(t, newSource(many(t, "_big._tcp", 300)), withKey("hmac-sha384"), transfers(t, "@secondary.key")))
+	r := start(t, newServer(t, newSource(many(t, "_big._tcp", 300)), withKey("hmac-sha384"), transfers("@secondary.key")))
 	for _, network := range []string{"udp", "tcp"} {
 		for secret, want := range map[string]string{base64Of(key.Secret): "NOERROR", base64Of(make([]byte, 32)): "NOTAUTH"} {
 			m := question(zone, dns.TypeSOA)

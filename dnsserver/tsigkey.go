@@ -149,6 +149,13 @@ func keyName(name string) ([]byte, error) {
 	return wire, nil
 }
 
+// SameName reports whether two keys' names, in presentation form, are one and the same.
+func SameName(a, b string) bool {
+	first, errA := keyName(a)
+	second, errB := keyName(b)
+	return errA == nil && errB == nil && string(first) == string(second)
+}
+
 // named returns the key of a name in presentation form, nil if there is none.
 func (k tsigKeys) named(name string) *tsigKey {
 	wire, err := keyName(name)

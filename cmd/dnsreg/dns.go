@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/dnsreg/dnsreg/configs"
@@ -34,8 +35,19 @@ func (d *daemon) newDNS(cfg configs.Config) (*dnsserver.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	keys, err := readKeys(cfg.DNS.Keys)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkKeys(cfg, keys); err != nil {
+		return nil, err
+	}
+	zones := each(d.sites, (*site).dns)
+	for i := range zones {
+		zones[i].Transfer.JournalSize = orNone(cfg.DNS.Journal << 20)
+	}
 	return dnsserver.New(dnsserver.Config{
-		Zones:       each(d.sites, (*site).dns),
+		Zones:       zones,
 		Listen:      cfg.DNS.Listen,
 		TTL:         cfg.DNS.TTL,
 		NegativeTTL: cfg.DNS.NegativeTTL,
@@ -45,6 +57,7 @@ func (d *daemon) newDNS(cfg configs.Config) (*dnsserver.Server, error) {
 		Version:       "dnsreg " + buildVersion(),
 		NoCookies:     !cfg.DNS.Cookies,
 		CookieSecrets: secrets,
+		Keys:          keys,
 		RateLimit:     orNone(cfg.DNS.RateLimit),
 		RateSlip:      orNone(cfg.DNS.RateSlip),
 		RateExempt:    append([]netip.Prefix{}, cfg.DNS.RateExempt...),
@@ -90,4 +103,44 @@ func readSecrets(path string) ([]dnsserver.CookieSecret, error) {
 		return nil, fileErrorf("dns.cookie_secrets %q: %w", path, err)
 	}
 	return secrets, nil
+}
+
+// readKeys reads the file of TSIG keys at path; no path, no keys.
+func readKeys(path string) ([]dnsserver.Key, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fileErrorf("dns.keys: %w", err)
+	}
+	defer func() { _ = f.Close() }() // only read from
+	keys, err := dnsserver.ParseKeys(f)
+	if err != nil {
+		return nil, fileErrorf("dns.keys %q: %w", path, err)
+	}
+	return keys, nil
+}
+
+// checkKeys checks that the keys that zones name are there.
+func checkKeys(cfg configs.Config, keys []dnsserver.Key) error {
+	wrong := new(configs.Error)
+	check := func(key, value, name string) {
+		known := func(k dnsserver.Key) bool { return dnsserver.SameName(k.Name, name) }
+		if name != "" && !slices.ContainsFunc(keys, known) {
+			wrong.Problems = append(wrong.Problems, configs.Problem{Key: key, Value: value, Rule: "must name a key in the file of dns.keys"})
+		}
+	}
+	for i, z := range cfg.Zones() {
+		for _, rule := range z.Transfer {
+			check(configs.ZoneKey(i)+".transfer", rule.String(), rule.Key)
+		}
+		for _, target := range z.Notify {
+			check(configs.ZoneKey(i)+".notify", target.String(), target.Key)
+		}
+	}
+	if len(wrong.Problems) > 0 {
+		return wrong
+	}
+	return nil
 }

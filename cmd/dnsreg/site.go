@@ -78,6 +78,12 @@ func (s *site) dns() dnsserver.Zone {
 	for _, ns := range s.cfg.NameServers {
 		z.NameServers = append(z.NameServers, dnsserver.NameServer{Name: ns.FullName(s.name), Addresses: ns.Addresses})
 	}
+	for _, rule := range s.cfg.Transfer {
+		z.Transfer.Allow = append(z.Transfer.Allow, dnsserver.TransferRule{Prefix: rule.Prefix, Key: rule.Key})
+	}
+	for _, target := range s.cfg.Notify {
+		z.Transfer.Notify = append(z.Transfer.Notify, dnsserver.NotifyTarget{Addr: target.Addr, Key: target.Key})
+	}
 	return z
 }
 

@@ -91,7 +91,7 @@ type collector struct {
 
 func newCollector(s Sources) *collector {
 	c := &collector{sources: s}
-	c.families = slices.Concat(dnsFamilies(), httpFamilies(), ofZones(storeFamilies()), ofZones(redisFamilies()))
+	c.families = slices.Concat(dnsFamilies(), transferFamilies(), httpFamilies(), ofZones(storeFamilies()), ofZones(redisFamilies()))
 	c.families = append(c.families, buildFamily(s.Version))
 	for _, f := range c.families {
 		c.descs = append(c.descs, f.desc())

@@ -26,6 +26,11 @@ func sources(s metrics.Store) metrics.Sources {
 					{Transport: dnsserver.TCP, Type: "other", Rcode: "REFUSED", Count: 1},
 				},
 				Dropped: 2, Truncated: 3, Limited: 23, Slipped: 24, SendErrors: 4, TCPOpen: 5, TCPAccepted: 6, TCPEvicted: 8, TCPRefused: 9,
+				Signatures: dnsserver.SignatureStats{Good: 51, BadKey: 52, BadSig: 53, BadTime: 54, BadTrunc: 55},
+				Transfers: dnsserver.TransferStats{
+					Full: 61, Incremental: 62, Unchanged: 63, Refused: 64, Crowded: 65, Broken: 66, Octets: 67, JournalSteps: 68, JournalOctets: 69,
+				},
+				Notifies: dnsserver.NotifyStats{Sent: 71, Acknowledged: 72, Refused: 73, Failed: 74},
 			}
 		},
 		HTTP: func() endpoint.Stats {
@@ -61,6 +66,20 @@ dnsreg_deregistrations_total{zone="svc.internal."} 14
 # HELP dnsreg_dns_dropped_total DNS messages that got no reply: too short, or no queries.
 # TYPE dnsreg_dns_dropped_total counter
 dnsreg_dns_dropped_total 2
+# HELP dnsreg_dns_journal_bytes Size of the changes that are kept for incremental transfers.
+# TYPE dnsreg_dns_journal_bytes gauge
+dnsreg_dns_journal_bytes 69
+# HELP dnsreg_dns_journal_steps Changes that are kept for incremental transfers.
+# TYPE dnsreg_dns_journal_steps gauge
+dnsreg_dns_journal_steps 68
+# HELP dnsreg_dns_notifies_total Changes that secondaries were to be told of, by what they answered.
+# TYPE dnsreg_dns_notifies_total counter
+dnsreg_dns_notifies_total{result="acknowledged"} 72
+dnsreg_dns_notifies_total{result="refused"} 73
+dnsreg_dns_notifies_total{result="unanswered"} 74
+# HELP dnsreg_dns_notify_messages_total Messages that told secondaries of changes, repeated ones too.
+# TYPE dnsreg_dns_notify_messages_total counter
+dnsreg_dns_notify_messages_total 71
 # HELP dnsreg_dns_rate_limited_total DNS queries beyond the rate limit, by what they got instead of an answer.
 # TYPE dnsreg_dns_rate_limited_total counter
 dnsreg_dns_rate_limited_total{reply="none"} 23
@@ -72,6 +91,24 @@ dnsreg_dns_requests_total{rcode="REFUSED",transport="tcp",type="other"} 1
 # HELP dnsreg_dns_send_errors_total DNS replies that could not be sent.
 # TYPE dnsreg_dns_send_errors_total counter
 dnsreg_dns_send_errors_total 4
+# HELP dnsreg_dns_signatures_total DNS queries with a TSIG record, by what came of checking it.
+# TYPE dnsreg_dns_signatures_total counter
+dnsreg_dns_signatures_total{result="badkey"} 52
+dnsreg_dns_signatures_total{result="badsig"} 53
+dnsreg_dns_signatures_total{result="badtime"} 54
+dnsreg_dns_signatures_total{result="badtrunc"} 55
+dnsreg_dns_signatures_total{result="good"} 51
+# HELP dnsreg_dns_transfer_bytes_total Size of the messages of zone transfers.
+# TYPE dnsreg_dns_transfer_bytes_total counter
+dnsreg_dns_transfer_bytes_total 67
+# HELP dnsreg_dns_transfers_total Zone transfers that were asked for, by what was answered.
+# TYPE dnsreg_dns_transfers_total counter
+dnsreg_dns_transfers_total{result="broken"} 66
+dnsreg_dns_transfers_total{result="crowded"} 65
+dnsreg_dns_transfers_total{result="full"} 61
+dnsreg_dns_transfers_total{result="incremental"} 62
+dnsreg_dns_transfers_total{result="refused"} 64
+dnsreg_dns_transfers_total{result="unchanged"} 63
 # HELP dnsreg_dns_tcp_accepted_total DNS connections that were accepted.
 # TYPE dnsreg_dns_tcp_accepted_total counter
 dnsreg_dns_tcp_accepted_total 6
