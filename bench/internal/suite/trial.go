@@ -72,7 +72,7 @@ func writeQueries(path string, s Scenario) error {
 }
 
 // noisy is the share of the cores beyond which others disturb a sample. Such a one is taken again, at most so many times;
-// one without any reply too, for twice as long each time.
+// one that says nothing too, for twice as long each time.
 const (
 	noisy   = 0.1
 	retries = 2
@@ -82,7 +82,7 @@ const (
 // measure takes a sample, the one least disturbed of several if others use the cores.
 func (t *trial) measure(ctx context.Context, d time.Duration) (Sample, error) {
 	best, err := t.sample(ctx, d)
-	for n := 0; errors.Is(err, errSilent) && n < longer; n++ {
+	for n := 0; errors.Is(err, errNothing) && n < longer; n++ {
 		d *= 2
 		best, err = t.sample(ctx, d)
 	}
@@ -95,8 +95,8 @@ func (t *trial) measure(ctx context.Context, d time.Duration) (Sample, error) {
 	return best, err
 }
 
-// errSilent says that no query was answered.
-var errSilent = errors.New("no reply")
+// errNothing says that a sample has nothing to say: there were no replies, or the processes changed meanwhile.
+var errNothing = errors.New("nothing to measure")
 
 // sample asks for a while and reads before and after it what the server has used.
 func (t *trial) sample(ctx context.Context, d time.Duration) (Sample, error) {
@@ -113,7 +113,7 @@ func (t *trial) sample(ctx context.Context, d time.Duration) (Sample, error) {
 	}
 	before, err := read(tree, t.Cores[:])
 	if err != nil {
-		return Sample{}, err
+		return Sample{}, fmt.Errorf("%w: %w", errNothing, err)
 	}
 	result, err := t.ask(ctx, d)
 	if err != nil {
@@ -121,9 +121,9 @@ func (t *trial) sample(ctx context.Context, d time.Duration) (Sample, error) {
 	}
 	after, err := read(tree, t.Cores[:])
 	if err != nil {
-		return Sample{}, err
+		return Sample{}, fmt.Errorf("%w: %w", errNothing, err)
 	}
-	if err := check(result); err != nil {
+	if err := errors.Join(check(result), t.same(tree)); err != nil {
 		return Sample{}, err
 	}
 	s := figures(result, before, after, len(t.Cores))
@@ -139,12 +139,21 @@ func (t *trial) sample(ctx context.Context, d time.Duration) (Sample, error) {
 func check(r load.Result) error {
 	good := r.Answered + r.Late
 	if good == 0 && r.Bad == 0 {
-		return fmt.Errorf("of %d queries: %w", r.Sent, errSilent)
+		return fmt.Errorf("%w: no reply to %d queries", errNothing, r.Sent)
 	}
 	if r.Bad > good/1000 {
 		return fmt.Errorf("of %d queries %d got the reply expected, %d another", r.Sent, good, r.Bad)
 	}
 	return nil
+}
+
+// same holds that the server still has the processes whose time was read: NSD replaces its own after it has started.
+func (t *trial) same(tree proc.Tree) error {
+	now, err := proc.Find(t.server.PID())
+	if err == nil && !slices.Equal(tree, now) {
+		err = fmt.Errorf("%w: the server's processes were %v and are %v", errNothing, tree, now)
+	}
+	return err
 }
 
 func (t *trial) loadCores() []int {
