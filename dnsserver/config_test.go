@@ -71,6 +71,18 @@ func TestNewNamesEveryWrongField(t *testing.T) {
 		{"rate", func(c *dnsserver.Config) {
 			c.RateLimit, c.RateSlip, c.RateExempt = 100_001, 1, []netip.Prefix{{}}
 		}, []string{"RateLimit", "RateSlip", "RateExempt[0]"}},
+		{"keys", func(c *dnsserver.Config) { c.Keys = []dnsserver.Key{{Name: "a"}} }, []string{"Keys"}},
+		{"transfers", func(c *dnsserver.Config) { c.MaxTransfers, c.TransferTimeout = -1, -1 }, []string{"MaxTransfers", "TransferTimeout"}},
+		{"journal", func(c *dnsserver.Config) { c.Zones[0].Transfer.JournalSize = 1<<30 + 1 }, []string{"Zones[0].Transfer.JournalSize"}},
+		{"largest journal", func(c *dnsserver.Config) { c.Zones[0].Transfer.JournalSize = 1 << 30 }, nil},
+		{"rules", func(c *dnsserver.Config) {
+			c.Zones[0].Transfer.Allow = []dnsserver.TransferRule{{}, {Key: "nobody"}}
+		}, []string{"Zones[0].Transfer.Allow[0]", "Zones[0].Transfer.Allow[1]"}},
+		{"secondaries", func(c *dnsserver.Config) {
+			c.Zones[0].Transfer.Notify = []dnsserver.NotifyTarget{{}, {Addr: netip.MustParseAddrPort("192.0.2.1:0")}, {Addr: netip.MustParseAddrPort("192.0.2.1:53"), Key: "nobody"}}
+		}, []string{"Zones[0].Transfer.Notify[0]", "Zones[0].Transfer.Notify[1]", "Zones[0].Transfer.Notify[2]"}},
+		{"most rules and secondaries", manyTransfers(256, 64), nil},
+		{"more rules and secondaries", manyTransfers(257, 65), []string{"Zones[0].Transfer.Allow", "Zones[0].Transfer.Notify"}},
 		{"slip", func(c *dnsserver.Config) { c.RateSlip = 101 }, []string{"RateSlip"}},
 		{"no rate", func(c *dnsserver.Config) { c.RateLimit, c.RateSlip = -1, -1 }, nil},
 		{"several at once", func(c *dnsserver.Config) {
@@ -96,6 +108,18 @@ func TestNewNamesEveryWrongField(t *testing.T) {
 				t.Errorf("%v (-want +got):\n%s", err, diff)
 			}
 		})
+	}
+}
+
+// manyTransfers sets so many rules and secondaries.
+func manyTransfers(rules, targets int) func(*dnsserver.Config) {
+	return func(c *dnsserver.Config) {
+		for range rules {
+			c.Zones[0].Transfer.Allow = append(c.Zones[0].Transfer.Allow, dnsserver.TransferRule{Prefix: netip.MustParsePrefix("192.0.2.0/24")})
+		}
+		for range targets {
+			c.Zones[0].Transfer.Notify = append(c.Zones[0].Transfer.Notify, dnsserver.NotifyTarget{Addr: netip.MustParseAddrPort("192.0.2.1:53")})
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -77,4 +78,29 @@ func TestGoldenPackets(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestGoldenSignatures holds that what is signed, and what is answered to an unknown key, stays the same octet for octet.
+func TestGoldenSignatures(t *testing.T) {
+	for _, name := range []string{"ixfr-signed", "ixfr-badkey"} {
+		synctest.Test(t, func(t *testing.T) { // whose time begins when the packets were signed
+			query, want := golden(t, name)
+			s := newServer(t, goldenSource(t), withKey("hmac-sha256"), transfers())
+			for _, got := range [][]byte{s.AnswerTo(from(secondary), query, nil), streamed(t, s, query)} {
+				if diff := cmp.Diff(hex.Dump(want), hex.Dump(got)); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", name, diff)
+				}
+			}
+		})
+	}
+}
+
+// streamed returns the one message of a reply over TCP.
+func streamed(tb testing.TB, s *dnsserver.Server, query []byte) []byte {
+	tb.Helper()
+	wires, err := s.Stream(from(secondary), query)
+	if err != nil || len(wires) != 1 {
+		tb.Fatalf("%d messages, %v", len(wires), err)
+	}
+	return wires[0]
 }

@@ -65,6 +65,9 @@ func (p *transferPool) newTransfers(a *authority, c Config, config Transfer) tra
 		contents: contents{zone: a.zone, types: &a.types, ttl: c.TTL},
 		max:      config.JournalSize,
 	}}
+	if len(config.Allow) == 0 { // who is told only asks for what there is
+		t.journal.max = -1
+	}
 	for _, rule := range config.Allow {
 		t.grants = append(t.grants, grant{prefix: rule.Prefix, key: p.keys.named(rule.Key)})
 	}
@@ -158,6 +161,7 @@ func (a *authority) incremental(q *query, r *reply, serial uint32) {
 	known := false
 	if q.from.streams {
 		view, steps, known = a.transfers.journal.since(serial)
+		known = known && worthwhile(steps, view)
 	} else {
 		steps, known = a.transfers.journal.sinceNow(serial, view)
 	}
@@ -177,6 +181,21 @@ func (a *authority) incremental(q *query, r *reply, serial uint32) {
 	default:
 		a.full(q, r, view)
 	}
+}
+
+// Changes beyond alwaysSteps octets are sent only where they are not larger than the whole zone, of which an instance has
+// about sizeOfInstance (RFC 1995 section 5).
+const (
+	alwaysSteps    = 1 << 20
+	sizeOfInstance = 512
+)
+
+func worthwhile(steps []step, view *store.View) bool {
+	size := 0
+	for i := range steps {
+		size += steps[i].size()
+	}
+	return size <= max(alwaysSteps, sizeOfInstance*view.Instances())
 }
 
 // onlySOA answers with the SOA record at a serial.

@@ -488,6 +488,30 @@ func TestX3JournalIsBounded(t *testing.T) {
 	}
 }
 
+// TestX3MoreChangesThanZone holds that who would get more changes than the zone has records gets the zone.
+func TestX3MoreChangesThanZone(t *testing.T) {
+	src := newSource(many(t, "_big._tcp", 100))
+	s := newServer(t, src, transfers())
+	s.Look()
+	first := src.View().Revision().Serial()
+	states := []*store.Snapshot{snapshot("_big._tcp"), many(t, "_big._tcp", 100)}
+	octets := 0
+	for i := 0; octets <= 1<<20; i++ {
+		if rrs := transfer(t, s, ixfr(first)); i > 0 && rrs[1].Header().Rrtype != dns.TypeSOA {
+			t.Fatalf("the whole zone in place of %d octets of changes", octets)
+		}
+		src.set(states[i%2])
+		s.Look()
+		_, octets = s.Journal()
+	}
+	if rrs := transfer(t, s, ixfr(first)); rrs[1].Header().Rrtype == dns.TypeSOA {
+		t.Errorf("%d octets of changes in place of the zone", octets)
+	}
+	if rrs := transfer(t, s, ixfr(src.View().Revision().Serial()-1)); rrs[1].Header().Rrtype != dns.TypeSOA {
+		t.Error("the whole zone in place of the last change")
+	}
+}
+
 // TestX3NoStepBetweenEqualSerials holds that contents which no serial tells apart are never called a change.
 func TestX3NoStepBetweenEqualSerials(t *testing.T) {
 	src := newSource(web(t))
