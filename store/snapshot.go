@@ -20,12 +20,30 @@ func (s *Snapshot) Find(id string) *Live {
 	if s == nil {
 		return nil
 	}
-	key := dnssd.Fold(id)
-	i, ok := slices.BinarySearchFunc(s.Instances, key, func(l Live, key string) int { return cmp.Compare(l.Key(), key) })
-	if !ok {
+	i, found := s.search(dnssd.Fold(id))
+	if !found {
 		return nil
 	}
 	return &s.Instances[i]
+}
+
+// With returns a copy of s, which may be nil, with live in the place of the instance of its key. Its revision is the
+// caller's to set, and so is its service where s is nil.
+func (s *Snapshot) With(live Live) *Snapshot {
+	if s == nil {
+		return &Snapshot{Instances: []Live{live}}
+	}
+	i, found := s.search(live.Key())
+	rest := s.Instances[i:]
+	if found {
+		rest = s.Instances[i+1:]
+	}
+	return &Snapshot{Service: s.Service, Instances: slices.Concat(s.Instances[:i], []Live{live}, rest)}
+}
+
+// search returns the place of the instance with this key, or where it would be.
+func (s *Snapshot) search(key string) (int, bool) {
+	return slices.BinarySearchFunc(s.Instances, key, func(l Live, key string) int { return cmp.Compare(l.Key(), key) })
 }
 
 // Up iterates over the instances that are answered. A nil snapshot has none.

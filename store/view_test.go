@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -30,6 +31,32 @@ func TestSnapshotFind(t *testing.T) {
 	var none *store.Snapshot
 	if s.Find("i0003") != nil || s.Find("") != nil || none.Find("i0001") != nil {
 		t.Error("found an instance that is not there")
+	}
+}
+
+func TestSnapshotWith(t *testing.T) {
+	ids := func(s *store.Snapshot) string {
+		var all []string
+		for _, l := range s.Instances {
+			all = append(all, l.ID)
+		}
+		return strings.Join(all, " ")
+	}
+	live := func(id string) store.Live { return store.Live{Instance: store.Instance{ID: id}} }
+	var none *store.Snapshot
+	b := none.With(live("b"))
+	b.Service, b.Revision = "_web._tcp", 7
+	for _, tt := range []struct {
+		name, id, want string
+	}{
+		{"before", "a", "a b"},
+		{"behind", "c", "b c"},
+		{"in its place", "B", "B"},
+	} {
+		got := b.With(live(tt.id))
+		if ids(got) != tt.want || got.Service != "_web._tcp" || ids(b) != "b" {
+			t.Errorf("%s: %s, %q of %q, want %q; the old one has %q", tt.name, tt.id, ids(got), got.Service, tt.want, ids(b))
+		}
 	}
 }
 

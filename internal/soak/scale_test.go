@@ -41,6 +41,35 @@ func TestHerd(t *testing.T) {
 	}
 }
 
+// A fleet whose every process is restarted, each of which registers what it was, through another server than before:
+// nothing changes, so that no revision does, and nobody is missing for a moment.
+func TestFleetRestart(t *testing.T) {
+	n := either(2_000, 100_000)
+	r := redistest.Start(t)
+	a, b := serve(t, "a", r.URL()), serve(t, "b", r.URL())
+	f := newFleet(t, n, 30*time.Second, a, b)
+	check := watch(t, f, a, b)
+	took := f.start()
+	check.await(4 * bound)
+	revision, others := a.View().Revision(), map[*server]*server{a: b, b: a}
+	f.each(func(m *member) {
+		home, _ := m.at()
+		m.move(others[home])
+	})
+	again := f.registerAll()
+	check.await(4 * bound)
+	t.Logf("%d instances registered in %v (%.0f/s), restarted in %v (%.0f/s); calls failed %d, registered for want of a lease %d",
+		n, took, float64(n)/took.Seconds(), again, float64(n)/again.Seconds(), f.failed.Load(), f.returned.Load())
+	for _, s := range []*server{a, b} {
+		if got := s.View().Instances(); got != n {
+			t.Errorf("%s has %d instances, want %d", s.name, got, n)
+		}
+		if got := s.View().Revision(); got != revision && f.returned.Load() == 0 {
+			t.Errorf("%s is at revision %d, before the restart it was at %d", s.name, got, revision)
+		}
+	}
+}
+
 // Row 12: leases that end among many that live are noticed at once.
 func TestExpiryAtScale(t *testing.T) {
 	n, dying := either(5_000, 100_000), either(200, 2_000)

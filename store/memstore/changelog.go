@@ -102,19 +102,7 @@ func (c *changelog) since(after store.Revision) []*store.Snapshot {
 
 // Changes waits until the revision is above after and returns what changed. See the contract in storetest.
 func (s *Store) Changes(ctx context.Context, after store.Revision) (store.Delta, error) {
-	for {
-		if err := ctx.Err(); err != nil {
-			return store.Delta{}, err
-		}
-		delta, later := s.changesSince(after)
-		if later == nil {
-			return delta, nil
-		}
-		select {
-		case <-ctx.Done():
-		case <-later:
-		}
-	}
+	return store.AwaitDelta(ctx, func() (store.Delta, <-chan struct{}) { return s.changesSince(after) })
 }
 
 // changesSince returns what changed after a revision, or, if that is the current one, a channel that the next change

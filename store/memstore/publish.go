@@ -1,9 +1,6 @@
 package memstore
 
 import (
-	"cmp"
-	"slices"
-
 	"github.com/dnsreg/dnsreg/store"
 )
 
@@ -25,26 +22,12 @@ func (s *Store) publish(revision store.Revision, now moment, snapshots ...*store
 // a service that DNS could not carry then.
 func (s *Store) propose(service store.Service, live store.Live) (*store.Snapshot, error) {
 	view := s.View()
-	next := with(view.Service(service), live)
+	next := view.Service(service).With(live)
 	next.Service, next.Revision = service, view.Revision()+1
 	if err := store.CheckSize(s.rules.Zone, next, view.Service(service.Sibling())); err != nil {
 		return nil, err
 	}
 	return next, nil
-}
-
-// with returns a copy of snapshot, which may be nil, with live put in by its key.
-func with(snapshot *store.Snapshot, live store.Live) *store.Snapshot {
-	if snapshot == nil {
-		return &store.Snapshot{Instances: []store.Live{live}}
-	}
-	old := snapshot.Instances
-	i, found := slices.BinarySearchFunc(old, live.Key(), func(l store.Live, key string) int { return cmp.Compare(l.Key(), key) })
-	rest := old[i:]
-	if found {
-		rest = old[i+1:]
-	}
-	return &store.Snapshot{Instances: slices.Concat(old[:i], []store.Live{live}, rest)}
 }
 
 // without returns a copy of snapshot at revision that lacks the instances of these keys.

@@ -43,9 +43,9 @@ func connect(t target, config *tls.Config, metaKey string) *connection {
 			func(ctx context.Context) { reload.try(ctx, c) },
 		}
 	case t.master != "":
-		return single(redis.NewFailoverClient(t.failoverOptions(config)))
+		return single(redis.NewFailoverClient(t.options(config).Failover()))
 	default:
-		return single(redis.NewClient(t.options(config)))
+		return single(redis.NewClient(t.options(config).Simple()))
 	}
 }
 
@@ -84,13 +84,13 @@ func (t target) tlsConfig(config *tls.Config) *tls.Config {
 	return config
 }
 
-func maintenanceOff() *maintnotifications.Config {
-	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-}
-
-func (t target) options(config *tls.Config) *redis.Options {
-	return &redis.Options{
-		Addr:                     t.addresses[0],
+// options are what every kind of client has.
+func (t target) options(config *tls.Config) *redis.UniversalOptions {
+	return &redis.UniversalOptions{
+		Addrs:                    t.addresses,
+		MasterName:               t.master,
+		SentinelUsername:         t.sentinelUsername,
+		SentinelPassword:         t.sentinelPassword,
 		DB:                       t.database,
 		Username:                 t.username,
 		Password:                 t.password,
@@ -104,49 +104,14 @@ func (t target) options(config *tls.Config) *redis.Options {
 		PoolTimeout:              poolTimeout,
 		ContextTimeoutEnabled:    true,
 		DisableIdentity:          true,
-		MaintNotificationsConfig: maintenanceOff(),
-	}
-}
-
-func (t target) failoverOptions(config *tls.Config) *redis.FailoverOptions {
-	return &redis.FailoverOptions{
-		MasterName:            t.master,
-		SentinelAddrs:         t.addresses,
-		SentinelUsername:      t.sentinelUsername,
-		SentinelPassword:      t.sentinelPassword,
-		DB:                    t.database,
-		Username:              t.username,
-		Password:              t.password,
-		TLSConfig:             t.tlsConfig(config),
-		Protocol:              protocol,
-		MaxRetries:            noRetries,
-		DialTimeout:           dialTimeout,
-		DialerRetries:         1,
-		ReadTimeout:           ioTimeout,
-		WriteTimeout:          ioTimeout,
-		PoolTimeout:           poolTimeout,
-		ContextTimeoutEnabled: true,
-		DisableIdentity:       true,
+		FailingTimeoutSeconds:    1,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 }
 
 func (t target) clusterOptions(config *tls.Config) *redis.ClusterOptions {
-	return &redis.ClusterOptions{
-		Addrs:                      t.addresses,
-		Username:                   t.username,
-		Password:                   t.password,
-		TLSConfig:                  t.tlsConfig(config),
-		Protocol:                   protocol,
-		DialTimeout:                dialTimeout,
-		DialerRetries:              1,
-		ReadTimeout:                ioTimeout,
-		WriteTimeout:               ioTimeout,
-		PoolTimeout:                poolTimeout,
-		ContextTimeoutEnabled:      true,
-		DisableIdentity:            true,
-		MaintNotificationsConfig:   maintenanceOff(),
-		ClusterStateReloadInterval: clusterReload,
-		FailingTimeoutSeconds:      1,
-		DisableRoutingPolicies:     true,
-	}
+	options := t.options(config).Cluster()
+	options.ClusterStateReloadInterval = clusterReload
+	options.DisableRoutingPolicies = true
+	return options
 }

@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -53,7 +52,7 @@ func (s *Store) judge(view *store.View, n name, next func(*store.Live) store.Liv
 	if old != nil && old.Overlay.Equal(live.Overlay) && bytes.Equal(old.Canonical(), live.Canonical()) {
 		return 0, nil
 	}
-	changed := with(snapshot, live)
+	changed := snapshot.With(live)
 	changed.Service = n.service
 	zone := s.config.Rules.Zone
 	if err := store.CheckSize(zone, changed, sibling); err != nil {
@@ -99,18 +98,4 @@ func widest(pairs int) []store.Live {
 		all = append(all, store.Live{Instance: in}, store.Live{Instance: v6})
 	}
 	return all
-}
-
-// with returns a copy of snapshot, which may be nil, with live put in by its key.
-func with(snapshot *store.Snapshot, live store.Live) *store.Snapshot {
-	if snapshot == nil {
-		return &store.Snapshot{Instances: []store.Live{live}}
-	}
-	old := snapshot.Instances
-	i, found := slices.BinarySearchFunc(old, live.Key(), func(l store.Live, key string) int { return cmp.Compare(l.Key(), key) })
-	rest := old[i:]
-	if found {
-		rest = old[i+1:]
-	}
-	return &store.Snapshot{Service: snapshot.Service, Instances: slices.Concat(old[:i], []store.Live{live}, rest)}
 }

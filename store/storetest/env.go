@@ -38,7 +38,7 @@ type env struct {
 }
 
 func newEnv(t *testing.T, open Opener) *env {
-	return &env{tb: t, t: t, Store: open(t, store.Rules{Zone: zone, Hosts: []string{"ns1"}})}
+	return &env{tb: t, t: t, Store: patient{open(t, store.Rules{Zone: zone, Hosts: []string{"ns1"}}), t}}
 }
 
 // instance returns a valid instance whose lease outlives every test.
