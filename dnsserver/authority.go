@@ -23,6 +23,7 @@ type authority struct {
 	types  types
 
 	transfers transfers
+	reverse   *reverse // of a reverse zone, else nil
 
 	below map[string]bool // names in the zone, in wire form, at or below which another zone of the server begins
 }
@@ -118,11 +119,17 @@ func newAuthorities(c Config, pool *transferPool) (authorities, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = all.with(a)
+		list, err := newReverse(c, pool, config)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range append(list, a) {
+			all = all.with(a)
+		}
 	}
 	for _, level := range all {
 		for _, a := range level.zones {
-			all.delegate(a.zone)
+			all.delegate(a)
 		}
 	}
 	return all, nil
@@ -140,20 +147,25 @@ func (all authorities) with(a *authority) authorities {
 	return all
 }
 
-// delegate has the zone above z, if there is one, know of the names down to that of z: they exist (RFC 8020 section 2).
-func (all authorities) delegate(z *zone) {
+// delegate has the zone above a lower one, if there is one, know of the names down to the latter's: they exist (RFC 8020
+// section 2).
+func (all authorities) delegate(lower *authority) {
 	var below []string
-	for name := z.wire; len(name) > 1; name = name[1+name[0]:] {
-		if a := all.named(name); a != nil && a.zone != z {
-			a.take(below)
+	for name := lower.zone.wire; len(name) > 1; name = name[1+name[0]:] {
+		if a := all.named(name); a != nil && a != lower {
+			a.take(lower, below)
 			return
 		}
 		below = append(below, string(name))
 	}
 }
 
-// take notes names at or below which another zone begins.
-func (a *authority) take(names []string) {
+// take notes a zone within the authority's own, and the names down to it.
+func (a *authority) take(lower *authority, names []string) {
+	a.zone.cuts = append(a.zone.cuts, lower.zone)
+	if a.reverse != nil && lower.reverse != nil {
+		a.reverse.cuts = append(a.reverse.cuts, lower.reverse.prefix)
+	}
 	if a.below == nil {
 		a.below = make(map[string]bool)
 	}
@@ -192,4 +204,19 @@ func (all authorities) of(q *query) *authority {
 		}
 	}
 	return cut
+}
+
+// followers returns one authority for each zone that has reverse zones.
+func (all authorities) followers() []*authority {
+	seen := make(map[*pointers]bool)
+	var list []*authority
+	for _, level := range all {
+		for _, a := range level.zones {
+			if a.reverse != nil && !seen[a.reverse.pointers] {
+				seen[a.reverse.pointers] = true
+				list = append(list, a)
+			}
+		}
+	}
+	return list
 }

@@ -18,6 +18,8 @@ type contents struct {
 	zone  *zone
 	types *types
 	ttl   time.Duration // the greatest of registered records
+
+	reverse *reverse // of a reverse zone, whose types are not asked for; else nil
 }
 
 // placed is a set at its owner's name, in wire form with the letter case of its registration.
@@ -38,7 +40,12 @@ type rr struct {
 // memory does not depend on how many there are.
 func (c contents) all(view *store.View) iter.Seq[placed] {
 	return func(yield func(placed) bool) {
-		more := c.zone.configured(yield) && c.listed(view, yield)
+		more := c.zone.configured(yield)
+		if c.reverse != nil {
+			_ = more && c.reverse.all(c.zone, view, yield)
+			return
+		}
+		more = more && c.listed(view, yield)
 		for snapshot := range view.All() {
 			if more = more && c.service(view, snapshot, yield); !more {
 				return
@@ -55,6 +62,12 @@ func (z *zone) configured(yield func(placed) bool) bool {
 	}
 	for label, set := range z.browse {
 		more = more && yield(placed{join(z.wire, label, dnssd.MetaName, "_udp"), set})
+	}
+	for _, cut := range z.cuts {
+		more = more && yield(placed{cut.wire, cut.ns})
+		for label, h := range cut.hosts {
+			more = more && h.yield(join(cut.wire, label), yield)
+		}
 	}
 	return more
 }

@@ -53,6 +53,10 @@ func newDiff(j *journal, old, view *store.View) *diff {
 }
 
 func (d *diff) run() {
+	if v := d.contents.reverse; v != nil {
+		d.reverse(v)
+		return
+	}
 	ttl := d.typesTTL()
 	names := make(map[string]bool)
 	for before, after := range d.view.Differences(d.old) {
@@ -70,6 +74,22 @@ func (d *diff) run() {
 		d.sets(d.bare(d.old, label), d.bare(d.view, label))
 	}
 	d.types(ttl, d.typesTTL())
+}
+
+// reverse notes what the sets of a reverse zone differ in. The addresses of the old view are those of the new one, taken
+// back.
+func (d *diff) reverse(v *reverse) {
+	after := v.pointers.at(d.view)
+	back := v.pointers.edits(d.view, d.old)
+	before := after.apply(back)
+	for _, e := range back {
+		if v.has(e.addr) {
+			was, is := make(sets), make(sets)
+			v.yield(d.contents.zone, before.find(e.addr), was.put)
+			v.yield(d.contents.zone, after.find(e.addr), is.put)
+			d.sets(was, is)
+		}
+	}
 }
 
 // compile returns the record sets of a service, nil if it is not answered, or cannot be.

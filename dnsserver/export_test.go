@@ -109,3 +109,16 @@ func ClientOf(addr netip.Addr) netip.Addr { return clientOf(addr) }
 
 // Pause is pause.
 func Pause(ctx context.Context, d time.Duration) time.Duration { return pause(ctx, d) }
+
+// Addresses returns how many addresses are known to have host names, without bringing that up to date.
+func (s *Server) Addresses() int {
+	n := 0
+	for _, a := range s.zones.followers() {
+		if last := a.reverse.pointers.last.Load(); last != nil {
+			for _, chunk := range last.addressList {
+				n += len(chunk)
+			}
+		}
+	}
+	return n
+}

@@ -82,6 +82,9 @@ func (l *lookup) find(q *query) node {
 	if q.depth == 0 {
 		return setsNode(l.zone.soa, l.zone.ns)
 	}
+	if l.reverse != nil {
+		return l.reverse.find(l, q)
+	}
 	switch string(q.below(1)) {
 	case "_tcp", "_udp":
 		return l.underProtocol(q)

@@ -117,6 +117,9 @@ func (s *Server) Run(ctx context.Context) error {
 			a.follow(ctx, &wg)
 		}
 	}
+	for _, a := range s.zones.followers() {
+		wg.Go(func() { a.keepPointers(ctx) })
+	}
 	<-ctx.Done()
 	for _, l := range listeners {
 		l.stop()

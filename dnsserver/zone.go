@@ -46,6 +46,7 @@ type zone struct {
 	ns       *rrset            // its references count nameServers
 	browse   map[string]*rrset // by label: PTR to the zone itself (RFC 6763 section 11)
 
+	cuts        []*zone          // that the server has within this one, for transfers
 	nameServers []host           // in the order of the NS records; outside the zone: without addresses
 	hosts       map[string]*host // name servers in the zone, by their one label
 }

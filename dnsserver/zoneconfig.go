@@ -12,6 +12,9 @@ import (
 // MaxZones is how many zones one server answers for at most.
 const MaxZones = 64
 
+// MaxReverse is how many reverse zones one zone has at most.
+const MaxReverse = 64
+
 // Zone is what a Server needs to know of one zone. A zero field takes its default.
 type Zone struct {
 	Name        string       // in presentation form; required
@@ -19,22 +22,44 @@ type Zone struct {
 	NameServers []NameServer // default: ns1 in the zone, with the addresses of Config.Listen or else 127.0.0.1
 	Transfer    Transfer     // who may have the zone as a whole; default: nobody
 	Mailbox     string       // of who runs the zone: "a@b.example" or "a.b.example."; default: hostmaster in the zone
+
+	// Reverse is up to MaxReverse prefixes, see dnssd.ReverseZone. Their reverse zones are served too, with the host names
+	// of the zone's instances, by the same name servers.
+	Reverse []netip.Prefix
 }
 
 func (c *Config) completeZones(p *problems, listen []netip.AddrPort) {
 	p.require(len(c.Zones) > 0 && len(c.Zones) <= MaxZones, "Zones", len(c.Zones), fmt.Sprintf("must be 1 to %d", MaxZones))
 	c.Zones = slices.Clone(c.Zones)
 	keys, _ := newTSIGKeys(c.Keys) // whose errors are reported as those of Keys
+	seen := make(map[string]bool)
 	for i := range c.Zones {
-		z := &c.Zones[i]
-		z.complete(p, fmt.Sprintf("Zones[%d].", i), keys, listen)
-		for _, other := range c.Zones[:i] {
-			p.require(other.Name != z.Name || z.Name == "", fmt.Sprintf("Zones[%d].Name", i), z.Name, "must not be named twice")
-		}
+		z, prefix := &c.Zones[i], fmt.Sprintf("Zones[%d].", i)
+		z.complete(p, prefix, keys, listen)
+		p.require(!seen[z.Name], prefix+"Name", z.Name, "must not be named twice")
+		seen[z.Name] = z.Name != ""
+		z.completeReverse(p, prefix, seen)
 	}
 	for i, z := range c.Zones {
 		among := func(other Zone) bool { return other.Name != "" && dnssd.InServices(other.Name, z.Name) }
 		p.require(!slices.ContainsFunc(c.Zones, among), fmt.Sprintf("Zones[%d].Name", i), z.Name, "must not take the services out of another zone")
+	}
+}
+
+// completeReverse checks the prefixes, and adds the names of their zones to those seen.
+func (z *Zone) completeReverse(p *problems, prefix string, seen map[string]bool) {
+	p.require(len(z.Reverse) <= MaxReverse, prefix+"Reverse", len(z.Reverse), fmt.Sprintf("must be at most %d", MaxReverse))
+	z.Reverse = slices.Clone(z.Reverse)
+	for i := range z.Reverse {
+		field := fmt.Sprintf("%sReverse[%d]", prefix, i)
+		name, err := dnssd.ReverseZone(z.Reverse[i])
+		if err != nil {
+			p.require(false, field, z.Reverse[i], err.Error())
+			continue
+		}
+		p.require(!seen[name], field, z.Reverse[i], "must not be named twice, nor by two zones")
+		seen[name] = true
+		z.Reverse[i] = z.Reverse[i].Masked()
 	}
 }
 

@@ -74,7 +74,7 @@ func delegated(zone string, zones []string) []string {
 
 // dns is what the DNS server needs to know of the zone.
 func (s *site) dns() dnsserver.Zone {
-	z := dnsserver.Zone{Name: s.name, Source: s.store, Mailbox: s.cfg.Mailbox}
+	z := dnsserver.Zone{Name: s.name, Source: s.store, Mailbox: s.cfg.Mailbox, Reverse: s.cfg.Reverse}
 	for _, ns := range s.cfg.NameServers {
 		z.NameServers = append(z.NameServers, dnsserver.NameServer{Name: ns.FullName(s.name), Addresses: ns.Addresses})
 	}
