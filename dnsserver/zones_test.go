@@ -21,8 +21,8 @@ func only(tb testing.TB, service store.Service, id string) *store.Snapshot {
 	return snapshot(service, instance(tb, service, id))
 }
 
-// TestZoneOfTheLongestSuffix asks a server of zones that lie within each other and beside each other.
-func TestZoneOfTheLongestSuffix(t *testing.T) {
+// TestZ4ZoneOfTheLongestSuffix asks a server of zones that lie within each other and beside each other.
+func TestZ4ZoneOfTheLongestSuffix(t *testing.T) {
 	s := newServer(t, newSource(only(t, "_web._tcp", "top")), serving(
 		dnsserver.Zone{Name: "a.b.svc.example", Source: newSource(only(t, "_web._tcp", "deep"))},
 		dnsserver.Zone{Name: "other.test", Source: newSource(only(t, "_web._tcp", "other"))},
@@ -49,8 +49,8 @@ func TestZoneOfTheLongestSuffix(t *testing.T) {
 	}
 }
 
-// TestNamesAboveAZone asks for names of a zone that lie above another one: they exist, and the SOA is that of their zone.
-func TestNamesAboveAZone(t *testing.T) {
+// TestZ5NamesAboveAZone asks for names of a zone that lie above another one: they exist, and the SOA is that of their zone.
+func TestZ5NamesAboveAZone(t *testing.T) {
 	s := newServer(t, newSource(), serving(dnsserver.Zone{Name: "a.b.c.svc.example", Source: newSource()}))
 	for _, tt := range []struct {
 		name  string
@@ -75,8 +75,8 @@ func TestNamesAboveAZone(t *testing.T) {
 	}
 }
 
-// TestZonesAreApart gives two zones different revisions, and loses the source of one of them.
-func TestZonesAreApart(t *testing.T) {
+// TestZ4ZonesAreApart gives two zones different revisions, and loses the source of one of them.
+func TestZ4ZonesAreApart(t *testing.T) {
 	first, second := newSource(web(t)), newSource(only(t, "_db._tcp", "d"))
 	second.set(only(t, "_db._tcp", "d2"))
 	second.set(only(t, "_db._tcp", "d3"))
