@@ -8,3 +8,6 @@ const (
 	Begin = begin
 	End   = end
 )
+
+// Step is the distance between the lines of a plot.
+var Step = step

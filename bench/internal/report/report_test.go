@@ -173,13 +173,21 @@ func checkPlot(t *testing.T, path string) {
 			words[strings.TrimSpace(string(text))] = true
 		}
 	}
-	for _, want := range []string{"title of srv", "dnsreg", "Knot", "NSD", "CPU per query, server saturated"} {
+	for _, want := range []string{"title of srv", "dnsreg", "Knot", "NSD", "CPU per query of a saturated server, in µs: median and range, less is better", "2.00", "4.00", "5.00"} {
 		if !words[want] {
 			t.Errorf("the plot does not have %q", want)
 		}
 	}
 	if words["title of rate-20k"] {
 		t.Error("the plot has a server that was not saturated")
+	}
+}
+
+func TestStep(t *testing.T) {
+	for most, want := range map[float64]float64{0: 0.1, 0.9: 0.1, 1: 0.1, 1.5: 0.2, 4.9: 0.5, 9: 1, 10: 1, 23: 5, 460: 50} {
+		if got := report.Step(most); got != want {
+			t.Errorf("Step(%v) = %v, want %v", most, got, want)
+		}
 	}
 }
 

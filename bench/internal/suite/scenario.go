@@ -51,7 +51,7 @@ func (s Scenario) Saturates() bool { return s.Rate == 0 }
 // default, which is what Knot has; the window that is to lose nothing; one for two cores; and one for where NSD takes a
 // millisecond for each query.
 const (
-	window      = 250
+	window      = 224
 	wideWindow  = 1000
 	twoWindow   = 500
 	smallWindow = 50
