@@ -65,13 +65,14 @@ func (l *lookup) pick(n *node, q *query) *form {
 	if f := set.form.Load(); f != nil {
 		return f
 	}
-	f := newForm(set, q.nameLen)
+	p := newPacking(set, q.nameLen)
 	switch {
 	case n.service != nil:
-		f.addOf(set, n.service, l.hostsBelow(n.pair))
+		p.addOf(set, n.service, l.hostsBelow(n.pair))
 	case set.typ == dns.TypeNS:
-		f.addNameServers(set, l.zone.nameServers)
+		p.addNameServers(set, l.zone.nameServers)
 	}
+	f := p.finish()
 	set.form.Store(f)
 	return f
 }

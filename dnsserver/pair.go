@@ -14,14 +14,15 @@ import (
 // each and so never out of date: a service that changes gets another pair, and nobody else does. What was not asked
 // for is not there yet; who asks first makes it while others who ask for the same pair wait.
 type pair struct {
-	label     [1 + dnssd.MaxLabel]byte // behind its length
-	checked   atomic.Uint64            // the number of the last view that was seen to have just these snapshots
-	snapshots [protocols]*store.Snapshot
-	services  [protocols]answers
-	addresses atomic.Pointer[bareForms]
+	// A query mostly reads no more than the beginning.
+	checked  atomic.Uint64 // the number of the last view that was seen to have just these snapshots
+	services [protocols]answers
+	label    [1 + dnssd.MaxLabel]byte // behind its length
 
-	mu    sync.Mutex // held while something is made
-	below atomic.Pointer[hosts]
+	snapshots [protocols]*store.Snapshot
+	addresses atomic.Pointer[bareForms]
+	mu        sync.Mutex // held while something is made
+	below     atomic.Pointer[hosts]
 }
 
 // Protocols, as they number the services of a pair.
@@ -136,10 +137,11 @@ func (l *lookup) serviceForm(f *pair, proto, i int) *form {
 	if made == nil {
 		s := l.compiled(f, proto)
 		set := [...]*rrset{s.srv, s.ptr, s.txt}[i]
-		made = newForm(set, len(s.wire))
+		p := newPacking(set, len(s.wire))
 		if set.typ != dns.TypeTXT {
-			made.addOf(set, s, l.hosts(f))
+			p.addOf(set, s, l.hosts(f))
 		}
+		made = p.finish()
 		place.Store(made)
 	}
 	return made

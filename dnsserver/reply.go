@@ -82,28 +82,26 @@ func (r *reply) len() int { return len(r.buf) - r.base }
 // answer copies a form into the reply, its records turned, and as much of the additional section as fits behind them.
 func (r *reply) answer(f *form) {
 	r.aa = true
-	if r.len()+f.size > r.limit {
+	if r.len()+int(f.size) > r.limit {
 		r.overflow()
 		return
 	}
-	n := len(f.records) - 1
-	turn := r.turn % n
-	start := f.records[turn].at
-	r.buf = append(append(r.buf, f.wire[start:f.size]...), f.wire[:start]...)
-	r.counts[answerSection] = uint16(n)
+	turn := 0
+	if f.count > 1 {
+		turn = r.turn % int(f.count)
+	}
+	start := f.place(turn)
+	r.buf = append(append(r.buf, f.wire[start.at:f.size]...), f.wire[:start.at]...)
+	r.counts[answerSection] = f.count
 	if f.serial > 0 {
-		binary.BigEndian.PutUint32(r.buf[r.body+f.serial:], r.serial)
+		binary.BigEndian.PutUint32(r.buf[r.body+int(f.serial):], r.serial)
 	}
-	first := f.records[turn].extra
-	for i := range f.extras[first:] {
-		if !r.add(f, &f.extras[int(first)+i], turn) {
-			return
-		}
+	room := true
+	for i := int(start.extra); i < int(f.extras) && room; i++ {
+		room = r.add(f, i, turn, start)
 	}
-	for i := range f.extras[:first] {
-		if !r.add(f, &f.extras[i], turn) {
-			return
-		}
+	for i := 0; i < int(start.extra) && room; i++ {
+		room = r.add(f, i, turn, start)
 	}
 }
 
@@ -118,12 +116,13 @@ func (r *reply) overflow() {
 	r.fail(dns.ExtendedErrorCodeOther, "the answer does not fit in 64 KiB")
 }
 
-// add copies a set into the additional section, its owner a pointer to where the reply names it, and reports whether
-// there may be room for more. The answer's records are turned by turn.
-func (r *reply) add(f *form, e *extra, turn int) bool {
-	before, off := int(e.record)-turn, int(f.records[e.record].at)-int(f.records[turn].at)
+// add copies the i-th set for the additional section, its owner a pointer to where the reply names it, and reports
+// whether there may be room for more. The answer's records are turned by turn, so that they begin with the one at start.
+func (r *reply) add(f *form, i, turn int, start place) bool {
+	e := f.extra(i)
+	before, off := int(e.record)-turn, int(f.place(int(e.record)).at)-int(start.at)
 	if before < 0 {
-		before, off = before+len(f.records)-1, off+f.size
+		before, off = before+int(f.count), off+int(f.size)
 	}
 	if before >= int(e.gap) {
 		return true
@@ -138,11 +137,16 @@ func (r *reply) add(f *form, e *extra, turn int) bool {
 	if e.srv {
 		r.srv = r.len()
 	}
-	start := len(r.buf)
-	length := int(e.size) / int(e.count)
-	wire, split := f.wire[e.start:e.start+e.size], r.turn%int(e.count)*length
-	r.buf = append(append(r.buf, wire[split:]...), wire[:split]...)
-	for at := start; at < len(r.buf); at += length {
+	at, length := len(r.buf), int(e.size)
+	wire := f.wire[e.start:][:length]
+	if e.count > 1 {
+		length /= int(e.count)
+		split := r.turn % int(e.count) * length
+		r.buf = append(r.buf, wire[split:]...)
+		wire = wire[:split]
+	}
+	r.buf = append(r.buf, wire...)
+	for ; at < len(r.buf); at += length {
 		binary.BigEndian.PutUint16(r.buf[at:], uint16(0xc000|owner))
 	}
 	r.counts[additionalSection] += e.count
@@ -156,14 +160,14 @@ func (r *reply) negative(z *zone, exists bool) {
 	}
 	r.aa = true
 	f := z.negative
-	if r.len()+f.size > r.limit {
+	if r.len()+int(f.size) > r.limit {
 		r.truncate()
 		return
 	}
 	start := len(r.buf)
 	r.buf = append(r.buf, f.wire...)
 	soa, below := r.buf[start:], uint16(r.nameLen-len(z.wire))
-	for _, at := range f.pointers {
+	for _, at := range f.pointer[:f.pointers] {
 		binary.BigEndian.PutUint16(soa[at:], binary.BigEndian.Uint16(soa[at:])+below)
 	}
 	binary.BigEndian.PutUint32(soa[f.serial:], r.serial)
