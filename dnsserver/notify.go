@@ -158,6 +158,9 @@ func (e *exchange) attempt(ctx context.Context, wait time.Duration) error {
 			err = nil
 		}
 	}
+	if err == nil {
+		return errUnheard // for want of time, since ctx has ended
+	}
 	pause(ctx, time.Until(deadline)) // such as a closed port, which is known at once
 	return err
 }

@@ -193,7 +193,7 @@ func TestX4OneDoesNotHoldUpAnother(t *testing.T) {
 	if err := s.stop(); err != nil {
 		t.Error(err)
 	}
-	if stats := s.Stats().Notifies; stats.Failed > 0 || stats.Sent < 4 {
+	if stats := s.Stats().Notifies; stats.Failed > 0 || stats.Sent < 4 || stats.Acknowledged != 2 {
 		t.Errorf("counted %+v", stats)
 	}
 }
