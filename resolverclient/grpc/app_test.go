@@ -132,7 +132,7 @@ func dial(tb testing.TB, c *resolverclient.Client, opts ...grpc.DialOption) *grp
 
 // callOnce makes a unary call and returns who answered.
 func callOnce(ctx context.Context, conn *grpc.ClientConn, opts ...grpc.CallOption) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	reply := new(wrapperspb.StringValue)
 	err := conn.Invoke(ctx, sayMethod, wrapperspb.String("who"), reply, opts...)
@@ -156,7 +156,7 @@ func ask(s grpc.ClientStream) (string, error) {
 
 // converse makes a stream of some messages, which one instance must answer.
 func converse(ctx context.Context, conn *grpc.ClientConn) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	s, err := open(ctx, conn)
 	if err != nil {

@@ -2,6 +2,7 @@ package dnsreggrpc_test
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -62,9 +63,12 @@ func (l *load) stop() {
 type scale struct {
 	*registry
 	apps map[string]*app
+	late *lateness
 }
 
-func newScale(tb testing.TB) *scale { return &scale{newRegistry(tb), map[string]*app{}} }
+func newScale(tb testing.TB, late *lateness) *scale {
+	return &scale{newRegistry(tb), map[string]*app{}, late}
+}
 
 // start starts and registers an instance.
 func (s *scale) start(id string) {
@@ -73,40 +77,47 @@ func (s *scale) start(id string) {
 	s.up(instance(id, s.apps[id].addr, 1))
 }
 
-// met waits until instances have calls and returns how long the last one waited.
-func (s *scale) met(ids ...string) (longest time.Duration) {
+// met waits until instances have calls, checks that they had them in time, and says when.
+func (s *scale) met(ids ...string) string {
 	s.Helper()
-	began := time.Now()
+	began, late := time.Now(), s.late.sum.Load()
 	for _, id := range ids {
-		eventually(s, noticed-time.Since(began), "traffic of "+id, func() bool { return s.apps[id].calls.Load() > 0 })
+		eventually(s, "traffic of "+id, func() bool { return s.apps[id].calls.Load() > 0 })
 	}
-	return time.Since(began)
+	took, excuse := time.Since(began), s.late.since(late)
+	if took > noticed+excuse {
+		s.Errorf("%v had no call for %v, want %v, and %v for a late machine", ids, took, noticed, excuse)
+	}
+	return fmt.Sprintf("after %v, the machine late by %v", took, excuse)
 }
 
-// left deregisters instances, waits, and checks that none had a call after the time allowed. It returns how long after
-// its deregistration the last call began.
-func (s *scale) left(ids ...string) (longest time.Duration) {
+// left deregisters instances, waits, and checks that none had a call after the time allowed. It says when the last was.
+func (s *scale) left(ids ...string) string {
 	s.Helper()
-	began := time.Now()
+	began, late := time.Now(), s.late.sum.Load()
 	for _, id := range ids {
 		s.down(id)
 	}
-	eventually(s, 10*time.Second, "quiet", func() bool { return time.Since(began) > noticed+ttl })
+	eventually(s, "the time allowed", func() bool { return time.Since(began) > noticed })
+	excuse := s.late.since(late)
+	eventually(s, "quiet", func() bool { return time.Since(began) > noticed+excuse+ttl })
+	var longest time.Duration
 	for _, id := range ids {
-		since := time.Unix(0, s.apps[id].last.Load()).Sub(began)
-		if since > noticed {
-			s.Errorf("%s had a call %v after it was deregistered", id, since)
-		}
-		longest = max(longest, since)
+		longest = max(longest, time.Unix(0, s.apps[id].last.Load()).Sub(began))
 	}
-	return longest
+	if longest > noticed+excuse {
+		s.Errorf("%v had a call %v after they were deregistered, want none after %v, and %v for a late machine",
+			ids, longest, noticed, excuse)
+	}
+	return fmt.Sprintf("after %v, the machine late by %v", longest, excuse)
 }
 
 // Rolling restart of three instances, each stopped while clients still know it, then 3 to 6 to 2, under unary and
 // streaming calls, without any retry policy: no call fails.
 func TestRollingRestartAndScale(t *testing.T) {
+	late := newLateness(t)
 	before := runtime.NumGoroutine()
-	s := newScale(t)
+	s := newScale(t, late)
 	client := s.client()
 	for _, id := range []string{"web-1", "web-2", "web-3"} {
 		s.start(id)
@@ -126,29 +137,27 @@ func TestRollingRestartAndScale(t *testing.T) {
 		s.down(id)
 		old.server.GracefulStop()
 		s.start(id)
-		t.Logf("%s: restarted, first call after %v", id, s.met(id))
+		t.Logf("%s: restarted, first call %s", id, s.met(id))
 	}
 	for _, id := range []string{"web-4", "web-5", "web-6"} {
 		s.start(id)
 	}
-	t.Logf("3 to 6: the last new one had a call after %v", s.met("web-4", "web-5", "web-6"))
+	t.Logf("3 to 6: the last new one had a call %s", s.met("web-4", "web-5", "web-6"))
 	gone := []string{"web-1", "web-3", "web-4", "web-6"}
-	t.Logf("6 to 2: the last call of a gone one began %v after", s.left(gone...))
+	t.Logf("6 to 2: the last call of a gone one began %s", s.left(gone...))
 	for _, id := range gone {
 		s.apps[id].server.GracefulStop() // and hangs, should a client still be connected with calls
 	}
+	eventually(t, "calls enough to tell anything", func() bool { return l.unary.Load() >= 500 && l.streams.Load() >= 100 })
 	l.stop()
 	t.Logf("%d unary calls, %d streams, %d failed", l.unary.Load(), l.streams.Load(), l.failed.Load())
-	if l.unary.Load() < 500 || l.streams.Load() < 100 {
-		t.Error("too few calls to tell anything")
-	}
 	conn.Close()
 	for _, id := range []string{"web-2", "web-5"} {
 		s.apps[id].server.Stop()
 	}
 	client.Close()
 	s.halt()
-	eventually(t, 5*time.Second, "goroutines at their number before", func() bool { return runtime.NumGoroutine() <= before })
+	eventually(t, "goroutines at their number before", func() bool { return runtime.NumGoroutine() <= before })
 }
 
 // Instances that are killed take their calls with them. A retry policy, which they bring in their TXT records, repeats
@@ -163,12 +172,12 @@ func TestKilledInstances(t *testing.T) {
 	}
 	l := run(t, dial(t, r.client(), grpc.WithDefaultServiceConfig(`{}`)), 6, 0)
 	for i, a := range apps {
-		eventually(t, noticed, "traffic", func() bool { return a.calls.Load() > 50 })
+		eventually(t, "traffic", func() bool { return a.calls.Load() > 50 })
 		a.server.Stop()
 		r.down(a.id)
 		apps[i] = newApp(t, a.id)
 		r.up(instance(a.id, apps[i].addr, 1, retry))
-		eventually(t, noticed, "traffic after the restart", func() bool { return apps[i].calls.Load() > 0 })
+		eventually(t, "traffic after the restart", func() bool { return apps[i].calls.Load() > 0 })
 	}
 	l.stop()
 	t.Logf("%d unary calls, %d failed, with each instance killed once", l.unary.Load(), l.failed.Load())
@@ -196,7 +205,7 @@ func TestDrainingKeepsItsStreams(t *testing.T) {
 		}
 	}
 	r.drain(drained.id)
-	eventually(t, noticed, "no call for 100 in a row", func() bool {
+	eventually(t, "no call for 100 in a row", func() bool {
 		before := drained.calls.Load()
 		for range 100 {
 			if _, err := callOnce(t.Context(), conn); err != nil {
@@ -230,7 +239,7 @@ func TestWeights(t *testing.T) {
 		}
 		return n
 	}
-	eventually(t, noticed, "all connected", func() bool {
+	eventually(t, "all connected", func() bool {
 		for range 20 {
 			if _, err := callOnce(t.Context(), conn); err != nil {
 				t.Fatal(err)
@@ -239,7 +248,7 @@ func TestWeights(t *testing.T) {
 		return called() == 3
 	})
 	l := run(t, conn, 4, 4)
-	eventually(t, 20*time.Second, "2,000 calls", func() bool { return l.unary.Load()+l.streams.Load() >= 2000 })
+	eventually(t, "2,000 calls", func() bool { return l.unary.Load()+l.streams.Load() >= 2000 })
 	l.stop()
 	var sum, points float64
 	for _, a := range apps {
@@ -260,15 +269,15 @@ func TestDNSOutage(t *testing.T) {
 	apps := newApps(t, 2)
 	r.up(instance(apps[0].id, apps[0].addr, 1))
 	l := run(t, dial(t, r.client()), 2, 1)
-	eventually(t, noticed, "traffic", func() bool { return apps[0].calls.Load() > 0 })
+	eventually(t, "traffic", func() bool { return apps[0].calls.Load() > 0 })
 	r.halt()
 	away := time.Now()
-	eventually(t, 10*time.Second, "some TTLs", func() bool { return time.Since(away) > 3*ttl })
+	eventually(t, "some TTLs", func() bool { return time.Since(away) > 3*ttl })
 	before := apps[0].calls.Load()
-	eventually(t, noticed, "traffic without DNS", func() bool { return apps[0].calls.Load() > before })
+	eventually(t, "traffic without DNS", func() bool { return apps[0].calls.Load() > before })
 	r.up(instance(apps[1].id, apps[1].addr, 1))
 	r.serve()
-	t.Logf("a new one had a call %v after DNS was back", eventually(t, 15*time.Second, "traffic of the new one",
+	t.Logf("a new one had a call %v after DNS was back", eventually(t, "traffic of the new one",
 		func() bool { return apps[1].calls.Load() > 0 }))
 	l.stop()
 }

@@ -159,7 +159,7 @@ func TestCloseJoins(t *testing.T) {
 	next(t, l.states)
 	l.telling.Store(0)
 	r.down("web-1")
-	eventually(t, noticed, "telling", func() bool { return l.telling.Load() > 0 })
+	eventually(t, "telling", func() bool { return l.telling.Load() > 0 })
 	closed := make(chan struct{})
 	go func() {
 		res.Close()
