@@ -55,6 +55,21 @@ func TestLookupLateForItsAnswer(t *testing.T) {
 	}
 }
 
+// TestRenewalGoesOn holds that the renewal which is due before the last lookup has quite ended is made all the same, and
+// not taken for that lookup, after which nobody would ask again until MaxStale is over.
+func TestRenewalGoesOn(t *testing.T) {
+	queries := &counted{next: newZone(t, oneWeb("0")...).serve}
+	c := newClient(t, resolverclient.Config{
+		Servers: []string{listen(t, queries.serve)}, MinTTL: time.Nanosecond, MaxTTL: time.Nanosecond,
+	})
+	for n := int64(100); n <= 500; n += 100 {
+		eventually(t, "the answer is renewed", func() bool {
+			_, err := c.Lookup(t.Context(), "web")
+			return err == nil && queries.of(dns.TypeSRV) > n
+		})
+	}
+}
+
 // TestIsConnectErrorOfDialling holds that an error on a connection that came about is none, whatever its errno is:
 // something may have been sent.
 func TestIsConnectErrorOfDialling(t *testing.T) {

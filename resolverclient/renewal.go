@@ -11,14 +11,16 @@ import (
 
 // update takes the outcome of a lookup and returns the state that it leads to.
 func (e *entry) update(f found, err error, now time.Time) *state {
+	e.mu.Lock()
 	s := e.settle(f, err, now)
+	e.flight.Forget("") // the timer that is set now wants another lookup, and may fire before this one has landed
+	e.mu.Unlock()
 	e.tell()
 	return s
 }
 
+// settle returns the state that the outcome of a lookup leads to. e.mu is held.
 func (e *entry) settle(f found, err error, now time.Time) *state {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	var no *negative
 	switch {
 	case err == nil:
