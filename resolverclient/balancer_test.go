@@ -1,7 +1,6 @@
 package resolverclient_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -233,98 +232,4 @@ func TestTurnsSurviveARefresh(t *testing.T) {
 			t.Errorf("%d queries in 50 s", n)
 		}
 	})
-}
-
-func TestPickWhileTheSetChanges(t *testing.T) {
-	one, two := newZone(t, weighted(0, 1, 2, 3)...), newZone(t, weighted(1, 3, 2)...)
-	var n atomic.Int64
-	c := newClient(t, resolverclient.Config{
-		Servers: []string{listen(t, func(x exchange) {
-			if n.Add(1)%2 == 0 {
-				one.serve(x)
-				return
-			}
-			two.serve(x)
-		})},
-		MinTTL: 5 * time.Millisecond, MaxTTL: 5 * time.Millisecond,
-	})
-	var callers sync.WaitGroup
-	for _, strategy := range allStrategies() {
-		b, err := c.Balancer("web", strategy)
-		if err != nil {
-			t.Fatal(err)
-		}
-		callers.Go(func() {
-			for n.Load() < 20 {
-				p, err := b.Pick(t.Context())
-				if err != nil || !p.Endpoint.Addresses[0].IsLoopback() {
-					t.Errorf("picked %v, %v", p.Endpoint, err)
-					return
-				}
-				p.Done(nil)
-			}
-		})
-	}
-	callers.Wait()
-}
-
-func TestPickDoesNotAllocate(t *testing.T) {
-	for _, strategy := range allStrategies() {
-		b := balancerOf(t, strategy, weighted(0, 1, 2, 7)...)
-		tally(t, b, 3, 1)
-		if n := testing.AllocsPerRun(1000, func() {
-			if p, err := b.Pick(t.Context()); err == nil {
-				p.Done(nil)
-			}
-		}); n != 0 {
-			t.Errorf("%v: %v allocations", strategy, n)
-		}
-	}
-}
-
-// After Close nothing answers, not even a balancer whose service had to make room in the cache.
-func TestNoPickAfterClose(t *testing.T) {
-	records := append(weighted(0, 1, 1), "_api._tcp.svc.internal. 5 SRV 0 1 1 p0-0.svc.internal.")
-	c := newClient(t, resolverclient.Config{Servers: []string{listen(t, newZone(t, records...).serve)}, MaxEntries: 1})
-	var balancers []*resolverclient.Balancer
-	for _, service := range []string{"web", "api"} {
-		for _, strategy := range allStrategies() {
-			b, err := c.Balancer(service, strategy)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := b.Pick(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			balancers = append(balancers, b)
-		}
-	}
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for _, b := range balancers {
-		_, picked := b.Pick(t.Context())
-		_, keyed := b.PickKey(t.Context(), "key")
-		done := b.Do(t.Context(), func(context.Context, resolverclient.Endpoint) error { return nil })
-		for _, err := range []error{picked, keyed, done} {
-			if !errors.Is(err, resolverclient.ErrClosed) {
-				t.Errorf("got %v, want ErrClosed", err)
-			}
-		}
-	}
-}
-
-func TestBalancerRefuses(t *testing.T) {
-	c := clientOf(t, silent)
-	if _, err := c.Balancer("we b", resolverclient.Random); err == nil {
-		t.Error("a malformed name was taken")
-	}
-	if _, err := c.Balancer("web", 99); err == nil || !strings.Contains(err.Error(), "Strategy(99)") {
-		t.Errorf("got %v, want an error about the strategy", err)
-	}
-}
-
-// The zero Picked belongs to no balancer, and is harmless.
-func TestDoneOfTheZeroValue(t *testing.T) {
-	resolverclient.Picked{}.Done(nil)
 }

@@ -52,7 +52,8 @@ type Config struct {
 	// otherwise, and at Close, as a whole or not at all, at most 16 MiB, the most recent answers first. After a start an
 	// answer of the file is used only where and until no server answers, for MaxStale at most, and says that it is stale.
 	// A damaged file is moved to SnapshotFile.damaged, reported to Logger, and no reason not to start. Answers in it that no
-	// server can have given, or that were seen in the future, are reported and not used. Its directory must exist. Processes that share a file overwrite each other's answers. Default: none is kept.
+	// server can have given, or that were seen in the future, are reported and not used. Its directory must exist. Processes
+	// that share a file overwrite each other's answers. Default: none is kept.
 	SnapshotFile string
 	// SnapshotMaxAge is how long ago a server must have given an answer of SnapshotFile for the last time. Default 24 h.
 	SnapshotMaxAge time.Duration

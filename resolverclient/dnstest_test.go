@@ -13,8 +13,6 @@ import (
 
 	"github.com/miekg/dns"
 	"go.uber.org/goleak"
-
-	"github.com/dnsreg/dnsreg/resolverclient"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -277,37 +275,5 @@ func piped(h handler) func(context.Context, string, string) (net.Conn, error) {
 			_, _ = far.Read(buf) // until the client is done
 		}()
 		return near, nil
-	}
-}
-
-// newClient returns a client that is closed when the test ends.
-func newClient(tb testing.TB, cfg resolverclient.Config) *resolverclient.Client {
-	tb.Helper()
-	if cfg.Zone == "" {
-		cfg.Zone = "svc.internal"
-	}
-	c, err := resolverclient.New(cfg)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { c.Close() })
-	return c
-}
-
-// clientOf returns a client of one scripted server on a real socket.
-func clientOf(tb testing.TB, h handler) *resolverclient.Client {
-	tb.Helper()
-	return newClient(tb, resolverclient.Config{Servers: []string{listen(tb, h)}})
-}
-
-// threeWebs are three instances of _web._tcp.svc.internal. with the weights 1, 2 and 7.
-func threeWebs() []string {
-	return []string{
-		"_web._tcp.svc.internal. 5 SRV 0 1 8080 web-1.web.svc.internal.",
-		"_web._tcp.svc.internal. 5 SRV 0 2 8080 web-2.web.svc.internal.",
-		"_web._tcp.svc.internal. 5 SRV 0 7 8080 web-3.web.svc.internal.",
-		"web-1.web.svc.internal. 5 A 10.0.0.1",
-		"web-2.web.svc.internal. 5 A 10.0.0.2",
-		"web-3.web.svc.internal. 5 A 10.0.0.3",
 	}
 }

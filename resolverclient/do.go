@@ -19,7 +19,8 @@ const rePicks = 4
 
 // Do calls f with an instance of the service and, where f fails with an error that [Config.Retry] lets pass, with
 // another, never the same one twice, until one call succeeds, [Config.Tries] are used up, the instances are, or ctx
-// ends. Retries are bounded besides to a fifth of the calls, or ten a second where that is more. The first is chosen by [Config.Strategy]; instances of a higher priority number come after all others.
+// ends. Retries are bounded besides by [Config.RetryShare]. The first instance is chosen by [Config.Strategy]; those of a
+// higher priority number come after all others.
 //
 // It returns nil or, joined, the error of each call; where no instance was found, the error of [Balancer.Pick].
 func (c *Client) Do(ctx context.Context, service string, f func(context.Context, Endpoint) error) error {

@@ -17,9 +17,9 @@ func (s *set) ordered() []Endpoint {
 	return out
 }
 
-// drawOrder returns the indices of the endpoints of one priority in an order drawn by weight: as RFC 2782's rounds over running sums
-// do, each place goes to a remaining endpoint with a chance in proportion to its weight, and to one of weight 0 with
-// the chance 1 in (sum of the remaining weights + 1).
+// drawOrder returns the indices of the endpoints of one priority in an order drawn by weight: as RFC 2782's rounds over
+// running sums do, each place goes to a remaining endpoint with a chance in proportion to its weight, and to one of
+// weight 0 with the chance 1 in (sum of the remaining weights + 1).
 //
 // Instead of a sum per place, which is quadratic, each weight w draws an exponential variate of rate w: sorted, they
 // have the order of draws without replacement (Efraimidis and Spirakis 2006). Those of weight 0 are merged in after.

@@ -30,7 +30,9 @@ func (b *Builder) Scheme() string { return Scheme }
 // Build starts to follow the service that target names, without waiting for the first answer. It fails where the target
 // has an authority (the servers to ask are those of the Client) or the name is none of a service. Closing the resolver
 // waits for its goroutine.
-func (b *Builder) Build(target resolver.Target, cc resolver.ClientConn, opts resolver.BuildOptions) (resolver.Resolver, error) {
+func (b *Builder) Build(
+	target resolver.Target, cc resolver.ClientConn, opts resolver.BuildOptions,
+) (resolver.Resolver, error) {
 	switch {
 	case b.Client == nil:
 		return nil, errors.New("dnsreggrpc: Builder.Client is required")
