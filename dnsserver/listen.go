@@ -135,7 +135,7 @@ func (l *listener) address() netip.AddrPort { return l.udp[0].LocalAddr().(*net.
 func (l *listener) stop() {
 	errs := []error{l.tcp.Close()}
 	for _, conn := range l.udp {
-		errs = append(errs, conn.SetReadDeadline(time.Unix(1, 0)), conn.SetWriteDeadline(time.Now().Add(l.stopTimeout)))
+		errs = append(errs, conn.SetReadDeadline(longAgo()), conn.SetWriteDeadline(time.Now().Add(l.stopTimeout)))
 	}
 	if err := errors.Join(errs...); err != nil {
 		l.logger.Warn("stop listening", "address", l.address(), "error", err)

@@ -50,6 +50,7 @@ type Server struct {
 	messageTimeout time.Duration
 	stopTimeout    time.Duration
 	conns          conns
+	buffers        sync.Pool // of *buffer
 
 	mu        sync.Mutex // guards listeners
 	listeners []*listener
@@ -91,6 +92,7 @@ func New(config Config) (*Server, error) {
 		messageTimeout: c.MessageTimeout,
 		stopTimeout:    c.StopTimeout,
 		conns:          newConns(c),
+		buffers:        sync.Pool{New: func() any { return new(buffer) }},
 	}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,81 +77,115 @@ type tcpConn struct {
 	client netip.Addr // what stands for it in the limits
 	counts *counters
 	in     *bufio.Reader
-	body   []byte // the current message
-	out    []byte // replies that were not sent yet, each behind its length
+	out    []byte  // replies that were not sent yet, each behind its length
+	room   *buffer // that out is in, nil while out is empty
+
+	writeDeadline time.Time // that is set
 
 	// In Unix nanoseconds, 0 if it does not wait so.
 	idleSince    atomic.Int64 // when the wait for a message began
 	stalledSince atomic.Int64 // when the wait began for the rest of a message, or for the client to take replies
 
-	mu       sync.Mutex // guards stopping, and with it the read deadline
-	stopping bool
+	mu           sync.Mutex // guards the fields below, and with them the read deadline
+	readDeadline time.Time  // that is set
+	stopping     bool
 }
+
+// buffer is room for replies, which only connections that are being answered have.
+type buffer struct{ octets []byte }
 
 // serve answers queries until the client is done, a timeout passes or the server stops.
 func (c *tcpConn) serve() {
 	defer c.conns.remove(c)
 	defer c.close()
-	for {
-		if err := c.next(); err != nil {
-			return
-		}
-		if !c.answer() {
-			c.flush()
-			return
-		}
-		// Replies to queries that have come already leave together.
-		if c.hasWhole() && len(c.out) < maxBatch {
-			continue
-		}
-		if !c.flush() {
-			return
-		}
+	for c.serveBatch() {
 	}
 }
 
-// next reads a message into body. The client may let the idle timeout pass before the message begins, but once it has
-// begun the rest must come within the message timeout.
-func (c *tcpConn) next() error {
-	if c.in.Buffered() == 0 {
-		c.idleSince.Store(time.Now().UnixNano())
-		c.setReadDeadline(c.conns.patience())
-		if _, err := c.in.Peek(1); err != nil {
-			return err
-		}
-		c.idleSince.Store(0)
+// serveBatch waits for a query, answers it and those that have come with it, and sends the replies together. It reports
+// whether the connection goes on.
+func (c *tcpConn) serveBatch() bool {
+	msg, err := c.next()
+	if err != nil {
+		return false
 	}
-	if !c.hasWhole() {
-		c.setReadDeadline(c.messageTimeout)
-		c.stalledSince.Store(time.Now().UnixNano())
+	start, n := time.Now(), 1
+	ok := c.answer(msg)
+	for ; ok && c.hasWhole() && len(c.out) < maxBatch; n++ {
+		if msg, err = c.next(); err != nil {
+			return false
+		}
+		ok = c.answer(msg)
+	}
+	ok = c.flush() && ok
+	c.counts.times[TCP].add(n, time.Since(start))
+	return ok
+}
+
+// next returns a message, which is good until the next call. The client may let the idle timeout pass before the message
+// begins, but once it has begun the rest must come within the message timeout.
+func (c *tcpConn) next() ([]byte, error) {
+	if c.in.Buffered() == 0 {
+		if err := c.idle(); err != nil {
+			return nil, err
+		}
+	}
+	whole := c.hasWhole()
+	if !whole {
+		now := time.Now()
+		c.setReadDeadline(now.Add(c.messageTimeout))
+		c.stalledSince.Store(now.UnixNano())
 		defer c.stalledSince.Store(0)
 	}
 	length, err := c.in.Peek(lengthLen)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	n := int(binary.BigEndian.Uint16(length))
 	if _, err := c.in.Discard(lengthLen); err != nil {
-		return err
+		return nil, err
 	}
-	return c.readBody(n)
+	if !whole {
+		return c.readBody(n)
+	}
+	msg, err := c.in.Peek(n)
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.in.Discard(n) // the octets stay until more is read
+	return msg, err
 }
 
-// readBody makes room as octets come, not as many as the length promises.
-func (c *tcpConn) readBody(n int) error {
-	if cap(c.body) > readChunk {
-		c.body = nil
-	}
-	c.body = c.body[:0]
-	for len(c.body) < n {
-		have := len(c.body)
-		chunk := min(n-have, readChunk)
-		c.body = append(c.body, make([]byte, chunk)...)
-		if _, err := io.ReadFull(c.in, c.body[have:]); err != nil {
+// idle waits for a message to begin.
+func (c *tcpConn) idle() error {
+	now := time.Now()
+	due := now.Add(c.conns.patience())
+	c.idleSince.Store(now.UnixNano())
+	for {
+		c.extendReadDeadline(due)
+		_, err := c.in.Peek(1)
+		if err == nil {
+			c.idleSince.Store(0)
+			return nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(due) || !c.expired() {
 			return err
 		}
 	}
-	return nil
+}
+
+// readBody makes room as octets come, not as many as the length promises.
+func (c *tcpConn) readBody(n int) ([]byte, error) {
+	var body []byte
+	for len(body) < n {
+		have := len(body)
+		chunk := min(n-have, readChunk)
+		body = append(body, make([]byte, chunk)...)
+		if _, err := io.ReadFull(c.in, body[have:]); err != nil {
+			return nil, err
+		}
+	}
+	return body, nil
 }
 
 // hasWhole reports whether a whole message has been read ahead.
@@ -162,13 +197,14 @@ func (c *tcpConn) hasWhole() bool {
 	return err == nil && c.in.Buffered() >= lengthLen+int(binary.BigEndian.Uint16(length))
 }
 
-// answer appends the reply to the current message to out. It reports false if there is none: what does not deserve one
+// answer appends the reply to a message to out. It reports false if there is none: what does not deserve one
 // is not from a client.
-func (c *tcpConn) answer() bool {
+func (c *tcpConn) answer(msg []byte) bool {
+	c.reserve()
 	start := len(c.out)
 	from := Client{Addr: c.addr, Transport: TCP, Idle: c.conns.promise()}
 	var t *transfer
-	if c.out, t = c.answerOrStream(from, c.counts, c.body, append(c.out, 0, 0)); t != nil {
+	if c.out, t = c.answerOrStream(from, c.counts, msg, append(c.out, 0, 0)); t != nil {
 		c.out = c.out[:start]
 		return c.stream(t)
 	}
@@ -181,10 +217,28 @@ func (c *tcpConn) answer() bool {
 	return true
 }
 
+// reserve makes sure that out has room.
+func (c *tcpConn) reserve() {
+	if c.room == nil {
+		c.room = c.buffers.Get().(*buffer)
+		c.out = c.room.octets[:0]
+	}
+}
+
+// release gives the room back. What a transfer or the largest answers took is not kept.
+func (c *tcpConn) release() {
+	if cap(c.out) <= 2*maxBatch {
+		c.room.octets = c.out
+		c.buffers.Put(c.room)
+	}
+	c.out, c.room = nil, nil
+}
+
 // stream sends a zone transfer behind the replies that are still in out, message by message, and reports whether the
 // client took all of it.
 func (c *tcpConn) stream(t *transfer) bool {
 	err := t.run(func(msg []byte) error {
+		c.reserve()
 		c.out = append(binary.BigEndian.AppendUint16(c.out, uint16(len(msg))), msg...)
 		if !c.flush() {
 			return errNotTaken
@@ -201,51 +255,14 @@ var errNotTaken = errors.New("the client does not take the messages")
 
 // flush sends what is in out in one write (RFC 7766 section 8) and reports whether that went well.
 func (c *tcpConn) flush() bool {
-	if len(c.out) == 0 {
+	if c.room == nil {
 		return true
 	}
-	now := time.Now()
-	err := c.conn.SetWriteDeadline(now.Add(c.messageTimeout))
-	if err == nil {
-		c.stalledSince.Store(now.UnixNano())
-		defer c.stalledSince.Store(0)
-		_, err = c.conn.Write(c.out)
-	}
-	c.out = c.out[:0]
-	if cap(c.out) > readChunk {
-		c.out = nil
-	}
+	err := c.write(c.out)
 	if err != nil {
 		c.counts.sendErrors.Add(1)
 		c.logger.Debug("write tcp", "client", c.addr, "error", err)
 	}
+	c.release()
 	return err == nil
-}
-
-// setReadDeadline gives the client d from now, or no time at all if the server is stopping.
-func (c *tcpConn) setReadDeadline(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	deadline := time.Now().Add(d)
-	if c.stopping {
-		deadline = time.Unix(1, 0)
-	}
-	c.logError("set deadline", c.conn.SetReadDeadline(deadline))
-}
-
-// stop makes the connection end once it has answered what it has read.
-func (c *tcpConn) stop() {
-	c.mu.Lock()
-	c.stopping = true
-	c.mu.Unlock()
-	c.setReadDeadline(0)
-}
-
-func (c *tcpConn) close() { c.logError("close", c.conn.Close()) }
-
-// logError notes an error that changes nothing: the connection is ending anyway.
-func (c *tcpConn) logError(what string, err error) {
-	if err != nil && !errors.Is(err, net.ErrClosed) {
-		c.logger.Debug(what+" tcp", "client", c.addr, "error", err)
-	}
 }
