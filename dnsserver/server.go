@@ -3,9 +3,9 @@
 //
 // A [Server] pulls: for every query it takes the current [store.View] from its [Source], and so a change is answered as
 // soon as the source shows it. [Server.AnswerTo] is the whole of it, bytes in and bytes out; the listeners around it only
-// carry bytes, and hold back replies over UDP to who asks too much. Answers are copied together from record sets that are built once for each snapshot of a service, when
-// the service is first asked for. The records of a set are rotated by the query's id, so that clients that take the
-// first one are spread.
+// carry bytes, and hold back replies over UDP to who asks too much. An answer is packed when it is first asked for, once
+// for each snapshot of a service, and copied into every reply. Its records are rotated by the query's id, so that clients
+// that take the first one are spread.
 //
 // Messages are written here rather than by github.com/miekg/dns, which lends its constants and, in the tests, reads
 // every reply: of a message's form only the few types of RFC 6763 are needed, and the rules for truncation, compression

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io/fs"
 	"log/slog"
 
 	"github.com/dnsreg/dnsreg/configs"
@@ -14,3 +15,9 @@ type Daemon = daemon
 
 // NewDaemon is newDaemon.
 func NewDaemon(cfg configs.Config, log *slog.Logger) (*Daemon, error) { return newDaemon(cfg, log) }
+
+// GroupMemory is groupMemory.
+func GroupMemory(root fs.FS) int64 { return groupMemory(root) }
+
+// LimitMemory is limitMemory.
+func LimitMemory(root fs.FS) int64 { return limitMemory(root) }

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"log/slog"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +26,11 @@ Every key a.b_c of the configuration is the flag --a-b-c, the variable DNSREG_A_
 		if err != nil {
 			return err
 		}
-		d, err := newDaemon(cfg.Config, newLogger(cfg.Log, cmd.ErrOrStderr()))
+		log := newLogger(cfg.Log, cmd.ErrOrStderr())
+		if limit := limitMemory(os.DirFS("/")); limit > 0 {
+			log.Info("memory limit of the control group", "octets", limit)
+		}
+		d, err := newDaemon(cfg.Config, log)
 		if err != nil {
 			return err
 		}
