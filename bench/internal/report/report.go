@@ -18,27 +18,37 @@ type Report struct {
 	Profile string // where the time goes, several lines; "" for not known
 }
 
-// Print writes the tables as text.
+// Print writes everything as text, the verdict last, where a terminal shows it.
 func (r *Report) Print(w io.Writer) error {
-	for _, t := range r.tables() {
-		fmt.Fprintln(w, t.title)
-		columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		for _, row := range append([][]string{t.head}, t.rows...) {
-			for _, cell := range row {
-				fmt.Fprint(columns, cell, "\t")
-			}
-			fmt.Fprintln(columns)
-		}
-		fmt.Fprintln(columns)
-		if err := columns.Flush(); err != nil {
+	for _, t := range []table{r.measured(), r.facts()} {
+		if err := t.print(w); err != nil {
 			return err
 		}
 	}
 	if r.Profile != "" {
 		fmt.Fprintf(w, "%s\n%s\n", profileTitle, r.Profile)
 	}
-	_, err := fmt.Fprintf(w, "%s\n%s\n", r.Machine, r.Method)
-	return err
+	if _, err := fmt.Fprintf(w, "%s\n%s\n\n", r.Machine, r.Method); err != nil {
+		return err
+	}
+	return r.verdicts().print(w)
+}
+
+// print writes the table in columns, nothing if it has no rows.
+func (t table) print(w io.Writer) error {
+	if len(t.rows) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w, t.title)
+	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range append([][]string{t.head}, t.rows...) {
+		for _, cell := range row {
+			fmt.Fprint(columns, cell, "\t")
+		}
+		fmt.Fprintln(columns)
+	}
+	fmt.Fprintln(columns)
+	return columns.Flush()
 }
 
 // profileTitle is what the profile is called.
@@ -51,7 +61,7 @@ type table struct {
 	rows  [][]string
 }
 
-// tables returns the tables that have rows.
+// tables returns the tables of the page that have rows, the verdict first.
 func (r *Report) tables() []table {
 	all := []table{r.verdicts(), r.measured(), r.facts()}
 	var list []table
@@ -82,7 +92,7 @@ func (r *Report) measured() table {
 func (r *Report) verdicts() table {
 	t := table{title: "Verdict", head: []string{"gate", "median (min–max)", "bound", "verdict", "doubts"}}
 	for _, v := range r.Verdicts() {
-		verdict := "**not met**"
+		verdict := "NOT MET"
 		if v.Met() {
 			verdict = "met"
 		}
