@@ -199,13 +199,14 @@ func (n *notifier) message(id uint16) (msg, mac []byte) {
 	head = append(head, n.zone.wire...)
 	head = binary.BigEndian.AppendUint16(head, dns.TypeSOA)
 	head = binary.BigEndian.AppendUint16(head, dns.ClassINET)
-	s := signer{}
-	if n.key != nil {
-		s.sig = signature{name: n.key.name, algorithm: n.key.algorithm, key: n.key}
-	}
 	p := packer{max: maxMaxUDPSize}
 	p.start(head, true)
 	p.put(n.zone.soaRecord(n.source.View().Revision().Serial())) // which fits: three names of at most 255 octets
-	msg = s.sign(p.finish(), 0)
+	msg = p.finish()
+	if n.key == nil {
+		return msg, nil
+	}
+	s := signer{sig: signature{name: n.key.name, algorithm: n.key.algorithm, key: n.key}}
+	msg = s.sign(msg, 0)
 	return msg, s.sig.mac
 }

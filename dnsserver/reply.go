@@ -20,7 +20,7 @@ type reply struct {
 	srv       int // where the SRV record is that was added last
 	serial    uint32
 	options   options
-	signer    signer
+	signer    *signer   // nil: the reply is not signed
 	transfer  *transfer // is the reply in place of this one; nil: this one is
 
 	rcode  int
@@ -71,7 +71,7 @@ func (r *reply) sign(q *query) {
 	r.signer = newSigner(q)
 	n := r.signer.size()
 	if headerLen+q.question+optLen+n > r.max {
-		r.signer, n = signer{}, 0
+		r.signer, n = nil, 0
 	}
 	r.max -= n
 }

@@ -88,7 +88,7 @@ type transfer struct {
 	asked   []byte // the question section
 	opt     []byte // OPT record of the first message, nil for none
 	records iter.Seq[rr]
-	signer  signer
+	signer  *signer        // nil: the messages are not signed
 	done    *atomic.Uint64 // counts it when it is whole
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// signer signs the messages of one reply, or of a request. Its zero value signs nothing.
+// signer signs the messages of one reply, or of a request. A nil one signs nothing.
 type signer struct {
 	sig    signature // of the next message
 	prior  []byte    // the MAC of the message before, which the next one is chained to
@@ -17,11 +17,11 @@ type signer struct {
 
 // newSigner returns what signs the reply to a query: not at all if that had no TSIG record, without a MAC where the key
 // or the signature was wrong (RFC 8945 section 5.3.2).
-func newSigner(q *query) signer {
+func newSigner(q *query) *signer {
 	if q.sig == nil {
-		return signer{}
+		return nil
 	}
-	s := signer{sig: signature{name: q.sig.name, algorithm: q.sig.algorithm, errcode: q.sig.fail}, prior: q.sig.mac}
+	s := &signer{sig: signature{name: q.sig.name, algorithm: q.sig.algorithm, errcode: q.sig.fail}, prior: q.sig.mac}
 	if q.sig.fail != dns.RcodeBadKey && q.sig.fail != dns.RcodeBadSig {
 		s.sig.key = q.sig.key
 	}
@@ -34,7 +34,7 @@ func newSigner(q *query) signer {
 
 // size returns the octets that sign adds.
 func (s *signer) size() int {
-	if s.sig.name == nil {
+	if s == nil {
 		return 0
 	}
 	n := len(s.sig.name) + recordFixed + len(s.sig.algorithm) + tsigFixed + len(s.sig.other)
@@ -46,7 +46,7 @@ func (s *signer) size() int {
 
 // sign appends the TSIG record to the message that starts at base of buf, and counts it.
 func (s *signer) sign(buf []byte, base int) []byte {
-	if s.sig.name == nil {
+	if s == nil {
 		return buf
 	}
 	msg := buf[base:]
