@@ -104,6 +104,14 @@ const Batched = batched
 // MaxQuery is maxQuery.
 const MaxQuery = maxQuery
 
+// TimesOf is the times of n queries that took d each.
+func TimesOf(n int, d time.Duration) (sum Times) {
+	var t times
+	t.add(n, d)
+	t.addTo(&sum)
+	return sum
+}
+
 // ClientOf is clientOf.
 func ClientOf(addr netip.Addr) netip.Addr { return clientOf(addr) }
 

@@ -265,3 +265,27 @@ func TestSocketsShareClients(t *testing.T) {
 		t.Errorf("%d workers had something to do", busy)
 	}
 }
+
+// TestTimeBounds puts times beside the bounds of buckets.
+func TestTimeBounds(t *testing.T) {
+	for _, tt := range []struct {
+		in   time.Duration
+		want int
+	}{
+		{0, 0},
+		{1, 0},
+		{dnsserver.TimeBound(0) - 1, 0},
+		{dnsserver.TimeBound(0), 1},
+		{2*dnsserver.TimeBound(0) - 1, 1},
+		{time.Millisecond, 9},
+		{dnsserver.TimeBound(dnsserver.TimeBuckets-2) - 1, dnsserver.TimeBuckets - 2},
+		{dnsserver.TimeBound(dnsserver.TimeBuckets - 2), dnsserver.TimeBuckets - 1},
+		{time.Hour, dnsserver.TimeBuckets - 1},
+	} {
+		want := dnsserver.Times{Sum: 3 * tt.in}
+		want.Buckets[tt.want] = 3
+		if got := dnsserver.TimesOf(3, tt.in); got != want {
+			t.Errorf("%v: %+v", tt.in, got)
+		}
+	}
+}

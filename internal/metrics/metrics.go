@@ -87,10 +87,11 @@ type collector struct {
 	sources  Sources
 	families []family
 	descs    []*prometheus.Desc // of families
+	times    *prometheus.Desc
 }
 
 func newCollector(s Sources) *collector {
-	c := &collector{sources: s}
+	c := &collector{sources: s, times: timesDesc()}
 	c.families = slices.Concat(dnsFamilies(), transferFamilies(), httpFamilies(), ofZones(storeFamilies()), ofZones(redisFamilies()))
 	c.families = append(c.families, buildFamily(s.Version))
 	for _, f := range c.families {
@@ -104,6 +105,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, desc := range c.descs {
 		ch <- desc
 	}
+	ch <- c.times
 }
 
 // Collect sends every sample.
@@ -119,6 +121,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 			ch <- m
 		})
 	}
+	sendTimes(ch, c.times, now.dns.Times)
 }
 
 // counts returns a metric that counts apart by labels.

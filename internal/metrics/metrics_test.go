@@ -1,11 +1,13 @@
 package metrics_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -14,6 +16,34 @@ import (
 	"github.com/dnsreg/dnsreg/internal/metrics"
 	"github.com/dnsreg/dnsreg/store"
 )
+
+// times is three queries over UDP in the first bucket and one in the second, and one over TCP that took longest.
+func times() (t [2]dnsserver.Times) {
+	t[dnsserver.UDP].Buckets[0], t[dnsserver.UDP].Buckets[1], t[dnsserver.UDP].Sum = 3, 1, 6*time.Microsecond
+	t[dnsserver.TCP].Buckets[dnsserver.TimeBuckets-1], t[dnsserver.TCP].Sum = 1, 3*time.Second
+	return t
+}
+
+// histogram is how times shows.
+func histogram() string {
+	var b strings.Builder
+	b.WriteString("# HELP dnsreg_dns_query_seconds Time from taking DNS queries from the kernel until it had their replies, " +
+		"for each query that of all it was taken with.\n# TYPE dnsreg_dns_query_seconds histogram\n")
+	show := func(transport string, first, rest, all int, sum string) {
+		for i, le := 0, 2.048e-6; le < 3; i, le = i+1, 2*le {
+			n := rest
+			if i == 0 {
+				n = first
+			}
+			fmt.Fprintf(&b, "dnsreg_dns_query_seconds_bucket{transport=%q,le=\"%g\"} %d\n", transport, le, n)
+		}
+		fmt.Fprintf(&b, "dnsreg_dns_query_seconds_bucket{transport=%q,le=\"+Inf\"} %d\n", transport, all)
+		fmt.Fprintf(&b, "dnsreg_dns_query_seconds_sum{transport=%q} %s\ndnsreg_dns_query_seconds_count{transport=%q} %d\n", transport, sum, transport, all)
+	}
+	show("tcp", 0, 0, 1, "3")
+	show("udp", 3, 4, 4, "6e-06")
+	return b.String()
+}
 
 // sources returns parts that have counted something of everything.
 func sources(s metrics.Store) metrics.Sources {
@@ -25,7 +55,7 @@ func sources(s metrics.Store) metrics.Sources {
 					{Transport: dnsserver.UDP, Type: "SRV", Rcode: "NOERROR", Count: 7},
 					{Transport: dnsserver.TCP, Type: "other", Rcode: "REFUSED", Count: 1},
 				},
-				Dropped: 2, Truncated: 3, Limited: 23, Slipped: 24, SendErrors: 4, TCPOpen: 5, TCPAccepted: 6, TCPEvicted: 8, TCPRefused: 9,
+				Dropped: 2, Truncated: 3, Limited: 23, Slipped: 24, SendErrors: 4, Times: times(), TCPOpen: 5, TCPAccepted: 6, TCPEvicted: 8, TCPRefused: 9,
 				Signatures: dnsserver.SignatureStats{Good: 51, BadKey: 52, BadSig: 53, BadTime: 54, BadTrunc: 55},
 				Transfers: dnsserver.TransferStats{
 					Full: 61, Incremental: 62, Unchanged: 63, Refused: 64, Crowded: 65, Broken: 66, Octets: 67, JournalSteps: 68, JournalOctets: 69,
@@ -185,7 +215,7 @@ func TestMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := testutil.GatherAndCompare(registry, strings.NewReader(ours), names(ours)...); err != nil {
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(ours+histogram()), names(ours+histogram())...); err != nil {
 		t.Error(err)
 	}
 	gathered, err := registry.Gather()
@@ -198,7 +228,7 @@ func TestMetrics(t *testing.T) {
 			count++
 		}
 	}
-	if want := len(names(ours)) + 1; count != want { // and dnsreg_build_info
+	if want := len(names(ours+histogram())) + 1; count != want { // and dnsreg_build_info
 		t.Errorf("%d metrics of dnsreg's own, want %d", count, want)
 	}
 }
