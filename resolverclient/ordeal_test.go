@@ -195,8 +195,8 @@ func TestOrdeal(t *testing.T) {
 	usual := run("in trouble, defaults, for comparison", true, func(o *ordeal) func() error { return o.through(resolverclient.Config{}) })
 	plain := run("in trouble, plain round robin, for comparison", true, (*ordeal).plain)
 	allowed := best.calls / 10_000
-	if !*long {
-		allowed = best.calls / 200 // the stumbles of a busy machine are not the client's: callers wait for a second only
+	if !*long { // callers wait for a second only, and a busy machine stumbles for longer: a tenth of what fails without
+		allowed = best.calls * plain.failed / plain.calls / 10
 	}
 	if best.failed > allowed {
 		t.Errorf("%d of %d calls failed, want at most %d", best.failed, best.calls, allowed)

@@ -166,6 +166,7 @@ func TestTransportThroughARollingRestart(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var sent, failed atomic.Int64
 	var callers sync.WaitGroup
+	t.Cleanup(func() { stop(); callers.Wait() })
 	for range 4 {
 		callers.Go(func() {
 			for ctx.Err() == nil {
