@@ -86,3 +86,50 @@ func TestAnswersDuringChanges(t *testing.T) {
 	close(stop)
 	wg.Wait()
 }
+
+// TestManyServicesAtOnce has several clients ask for every service of a zone at the same time, each in its own order, and
+// then for what is left of it.
+func TestManyServicesAtOnce(t *testing.T) {
+	const services, clients = 1500, 4
+	name := func(i int) store.Service { return store.Service(fmt.Sprintf("_web-%d._tcp", i)) }
+	src := newSource()
+	var all, gone []*store.Snapshot
+	for i := range services {
+		all = append(all, snapshot(name(i), instance(t, name(i), "h1", port(uint16(i+1)))))
+		gone = append(gone, &store.Snapshot{Service: name(i)})
+	}
+	src.set(all...)
+	s := newServer(t, src)
+	var wg sync.WaitGroup
+	for c := range clients {
+		wg.Go(func() {
+			for k := range services {
+				i := (k*(2*c+1) + c*services/clients) % services
+				r := exchange(t, s, question(string(name(i))+"."+zone, dns.TypeSRV), dnsserver.UDP)
+				if len(r.Answer) != 1 || int(r.Answer[0].(*dns.SRV).Port) != i+1 {
+					t.Errorf("%s: %v", name(i), r.Answer)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := s.CachedServices(); n != services {
+		t.Errorf("%d services in the cache, want %d", n, services)
+	}
+
+	src.set(gone...)
+	for i := range services { // as many others make room for themselves
+		service := store.Service(fmt.Sprintf("_other-%d._tcp", i))
+		src.set(snapshot(service, instance(t, service, "h1")))
+		if r := ask(t, s, string(service)+"."+zone, dns.TypeSRV); len(r.Answer) != 1 {
+			t.Fatalf("%s: %v", service, r)
+		}
+		src.set(&store.Snapshot{Service: service})
+		if r := ask(t, s, string(name(i))+"."+zone, dns.TypeSRV); rcode(r) != "NXDOMAIN" {
+			t.Fatalf("%s: %s", name(i), rcode(r))
+		}
+	}
+	if n := s.CachedServices(); n >= 2*services {
+		t.Errorf("%d services in the cache, there is none", n)
+	}
+}
