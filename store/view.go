@@ -100,19 +100,28 @@ func (v *View) With(revision Revision, changed ...*Snapshot) *View {
 	next.revision = revision
 	next.answered = map[string]int{"_tcp": v.answered["_tcp"], "_udp": v.answered["_udp"]}
 	for _, s := range changed {
+		next.own(s.Service, v)
 		next.replace(s)
 	}
 	return &next
 }
 
-// replace puts s in place of its service's snapshot, copying the branch and bucket that v still shares with its
-// predecessor.
+// own copies the branch of a service that v still shares with the last view.
+func (v *View) own(service Service, last *View) {
+	i := high(hash(service.name()))
+	switch shared := last.branches[i]; {
+	case v.branches[i] == nil:
+		v.branches[i] = new(branch)
+	case v.branches[i] == shared:
+		copied := *shared
+		v.branches[i] = &copied
+	}
+}
+
+// replace puts s in place of its service's snapshot in a branch of v's own, in a copy of its bucket.
 func (v *View) replace(s *Snapshot) {
 	h := hash(s.Service.name())
-	var b branch
-	if old := v.branches[high(h)]; old != nil {
-		b = *old
-	}
+	b := v.branches[high(h)]
 	bucket := b[low(h)]
 	i, found := bucket.search(s.Service)
 	if found {
@@ -124,7 +133,6 @@ func (v *View) replace(s *Snapshot) {
 		bucket = slices.Insert(slices.Clone(bucket), i, s)
 	}
 	b[low(h)] = bucket
-	v.branches[high(h)] = &b
 }
 
 // count adds a snapshot to the totals, or takes it off with a sign of -1.

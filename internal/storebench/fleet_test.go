@@ -102,9 +102,11 @@ func (r renewing) renew(t testing.TB, s registry, n int, d time.Duration) int {
 
 func renewSome(t testing.TB, s registry, some []store.Renewal) int {
 	results, err := s.RenewAll(t.Context(), some)
-	if err != nil && t.Context().Err() == nil {
-		t.Errorf("renew: %v", err)
-		return 0
+	if err != nil {
+		if !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, context.Canceled) {
+			t.Errorf("renew: %v", err)
+		}
+		return 0 // a machine that is busy enough has no answer in time
 	}
 	for i, r := range results {
 		if r.Err != nil {

@@ -76,7 +76,11 @@ func (s *Store) adopt(saved *saved) (refused int) {
 	if !saved.clean || refused > 0 {
 		revision = max(s.View().Revision(), saved.revision+lostChanges)
 	}
-	snapshots := make([]*store.Snapshot, 0, len(services))
+	snapshots, instances := make([]*store.Snapshot, 0, len(services)), 0
+	for _, service := range services {
+		instances += len(service.Instances)
+	}
+	s.leases = make(map[name]*lease, instances)
 	for _, service := range services {
 		for i, live := range service.Instances {
 			s.open(nameOf(service.Service, live.ID), service.etags[i], live.TTL, now)
