@@ -16,6 +16,9 @@ type Config struct {
 	Zones  []Zone   // 1 to MaxZones; those whose names end in another's take their part out of it
 	Listen []string // "127.0.0.1:8053", "[::1]:53" or, for every address, ":53"; UDP and TCP each; port 0 is any free one
 
+	// Sockets are in place of Listen where somebody else, such as systemd, has bound the addresses. Run closes them.
+	Sockets []Sockets
+
 	TTL         time.Duration // the greatest of registered records, 1 s to 24 h; default 5 s
 	NegativeTTL time.Duration // how long caches may hold that something does not exist, 1 s to 24 h; default 5 s
 	MaxUDPSize  int           // octets of a reply over UDP, 512 to 1400; default 1232 (RFC 9715)
@@ -161,6 +164,9 @@ func (c Config) checkRate(p *problems) {
 }
 
 func (c Config) parseListen(p *problems) []netip.AddrPort {
+	if len(c.Sockets) > 0 {
+		return c.parseSockets(p)
+	}
 	p.require(len(c.Listen) > 0, "Listen", c.Listen, "must have at least one address")
 	listen := make([]netip.AddrPort, len(c.Listen))
 	for i, address := range c.Listen {

@@ -38,6 +38,14 @@ func (s *Server) Listen() error {
 	if s.listeners != nil {
 		return nil
 	}
+	if len(s.sockets) > 0 {
+		adopted, err := s.adopt(s.sockets)
+		if err != nil {
+			return errors.Join(err, closeAll(adopted))
+		}
+		s.listeners = adopted
+		return nil
+	}
 	var bound []*listener
 	for _, address := range s.listen {
 		l, err := s.bind(address)

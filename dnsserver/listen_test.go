@@ -294,3 +294,71 @@ func TestUDPManyClients(t *testing.T) {
 		}
 	})
 }
+
+// TestSockets serves on sockets that the test has bound, and closes them at the end.
+func TestSockets(t *testing.T) {
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	udp, err := net.ListenPacket("udp", tcp.Addr().String())
+	for range 16 {
+		if err == nil {
+			break
+		}
+		_ = tcp.Close() // taken for UDP
+		if tcp, err = net.Listen("tcp", "127.0.0.1:0"); err == nil {
+			udp, err = net.ListenPacket("udp", tcp.Addr().String())
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, newSource(web(t)), func(c *dnsserver.Config) {
+		c.Listen, c.Sockets = nil, []dnsserver.Sockets{{UDP: udp.(*net.UDPConn), TCP: tcp.(*net.TCPListener)}}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	for _, network := range []string{"udp", "tcp"} {
+		client := dns.Client{Net: network}
+		r, _, err := client.Exchange(question("_http._tcp."+zone, dns.TypeSRV), tcp.Addr().String())
+		if err != nil || len(r.Answer) != 2 {
+			t.Errorf("%s: %v, %v", network, r, err)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := udp.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the UDP socket is left open: %v", err)
+	}
+	lookups(t, s, []lookup{{"ns1." + zone, dns.TypeA, []string{"127.0.0.1"}}})
+}
+
+// TestSocketsMustBePairs refuses sockets of different addresses, half pairs, and addresses beside sockets.
+func TestSocketsMustBePairs(t *testing.T) {
+	listen := func() *net.TCPListener {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		return l.(*net.TCPListener)
+	}
+	udp, err := net.ListenPacket("udp", "127.0.0.2:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	_, err = dnsserver.New(dnsserver.Config{
+		Zones: []dnsserver.Zone{{Name: zone, Source: newSource()}}, Listen: []string{"127.0.0.1:0"},
+		Sockets: []dnsserver.Sockets{{TCP: listen()}, {UDP: udp.(*net.UDPConn), TCP: listen()}},
+	})
+	for _, want := range []string{"Listen ", "Sockets[0] ", "Sockets[1] "} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v lacks %q", err, want)
+		}
+	}
+}

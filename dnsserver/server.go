@@ -44,6 +44,7 @@ type Server struct {
 	logger     *slog.Logger
 
 	listen         []netip.AddrPort
+	sockets        []Sockets // in place of listen
 	udpReaders     int
 	batched        bool // UDP by batchLoop, not singleLoop
 	idleTimeout    time.Duration
@@ -86,6 +87,7 @@ func New(config Config) (*Server, error) {
 		maxUDPSize:     c.MaxUDPSize,
 		logger:         c.Logger,
 		listen:         listen,
+		sockets:        c.Sockets,
 		udpReaders:     c.UDPReaders,
 		batched:        batched,
 		idleTimeout:    c.IdleTimeout,

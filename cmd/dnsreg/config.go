@@ -29,7 +29,7 @@ func configCheckCommand() *cobra.Command {
 			return err
 		}
 		// The parts have rules of their own, and the token file is read here.
-		if _, err := newDaemon(cfg.Config, newLogger(cfg.Log, cmd.ErrOrStderr())); err != nil {
+		if _, err := newDaemon(cfg.Config, sockets{}, newLogger(cfg.Log, cmd.ErrOrStderr())); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), "the configuration is valid")

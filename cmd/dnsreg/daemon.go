@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -27,7 +28,10 @@ type daemon struct {
 
 // newDaemon returns a server that does nothing yet. It reads every file that the configuration names. Its error names
 // every key that is wrong.
-func newDaemon(cfg configs.Config, log *slog.Logger) (*daemon, error) {
+//
+// Sockets that are bound already take the place of addresses to listen on.
+func newDaemon(cfg configs.Config, bound sockets, log *slog.Logger) (*daemon, error) {
+	cfg = bound.replace(cfg)
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -36,16 +40,16 @@ func newDaemon(cfg configs.Config, log *slog.Logger) (*daemon, error) {
 	if d.sites, err = newSites(cfg, log); err != nil {
 		return nil, err
 	}
-	if d.dns, err = d.newDNS(cfg); err != nil {
+	if d.dns, err = d.newDNS(cfg, bound.dns); err != nil {
 		return nil, err
 	}
-	if d.http, err = d.newHTTP(cfg); err != nil {
+	if d.http, err = d.newHTTP(cfg, bound.http); err != nil {
 		return nil, err
 	}
 	return d, nil
 }
 
-func (d *daemon) newHTTP(cfg configs.Config) (*endpoint.Server, error) {
+func (d *daemon) newHTTP(cfg configs.Config, bound []net.Listener) (*endpoint.Server, error) {
 	tokens, err := readTokens(cfg.Auth.Tokens)
 	if err != nil {
 		return nil, err
@@ -63,6 +67,7 @@ func (d *daemon) newHTTP(cfg configs.Config) (*endpoint.Server, error) {
 		Shared:         d.sites[0].store.shared,
 		AnswerTTL:      cfg.DNS.TTL,
 		Listen:         cfg.HTTP.Listen,
+		Listeners:      bound,
 		AuthMode:       mode,
 		Tokens:         tokens,
 		TrustedProxies: cfg.HTTP.TrustedProxies,

@@ -26,7 +26,7 @@ func hostsOf(zone string, servers []configs.NameServer) []string {
 }
 
 // newDNS returns the DNS server of a configuration, whose numbers have 0 for none where dnsserver has -1.
-func (d *daemon) newDNS(cfg configs.Config) (*dnsserver.Server, error) {
+func (d *daemon) newDNS(cfg configs.Config, bound []dnsserver.Sockets) (*dnsserver.Server, error) {
 	secrets, err := readSecrets(cfg.DNS.CookieSecrets)
 	if err != nil {
 		return nil, err
@@ -46,9 +46,14 @@ func (d *daemon) newDNS(cfg configs.Config) (*dnsserver.Server, error) {
 	for i := range zones {
 		zones[i].Transfer.JournalSize = orNone(cfg.DNS.Journal << 20)
 	}
+	listen := cfg.DNS.Listen
+	if len(bound) > 0 {
+		listen = nil
+	}
 	return dnsserver.New(dnsserver.Config{
 		Zones:       zones,
-		Listen:      cfg.DNS.Listen,
+		Listen:      listen,
+		Sockets:     bound,
 		TTL:         cfg.DNS.TTL,
 		NegativeTTL: cfg.DNS.NegativeTTL,
 

@@ -14,7 +14,9 @@ func Main() { main() }
 type Daemon = daemon
 
 // NewDaemon is newDaemon.
-func NewDaemon(cfg configs.Config, log *slog.Logger) (*Daemon, error) { return newDaemon(cfg, log) }
+func NewDaemon(cfg configs.Config, log *slog.Logger) (*Daemon, error) {
+	return newDaemon(cfg, sockets{}, log)
+}
 
 // GroupMemory is groupMemory.
 func GroupMemory(root fs.FS) int64 { return groupMemory(root) }

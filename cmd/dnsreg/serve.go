@@ -26,11 +26,15 @@ Every key a.b_c of the configuration is the flag --a-b-c, the variable DNSREG_A_
 		if err != nil {
 			return err
 		}
+		bound, err := inherited()
+		if err != nil {
+			return err
+		}
 		log := newLogger(cfg.Log, cmd.ErrOrStderr())
 		if limit := limitMemory(os.DirFS("/")); limit > 0 {
 			log.Info("memory limit of the control group", "octets", limit)
 		}
-		d, err := newDaemon(cfg.Config, log)
+		d, err := newDaemon(cfg.Config, bound, log)
 		if err != nil {
 			return err
 		}

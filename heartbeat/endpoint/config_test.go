@@ -2,6 +2,7 @@ package endpoint_test
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -152,4 +153,30 @@ func TestReadyTellsOfTheStore(t *testing.T) {
 	if detail := got.problem(t).Detail; got.status != 503 || !strings.HasSuffix(detail, "lost, bell down, reaper off") {
 		t.Errorf("lost: status %d: %s", got.status, got.body)
 	}
+}
+
+// TestListeners serves on a socket that the test has bound, by the same rules as on addresses.
+func TestListeners(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := config(newStore(t, memstore.Config{}))
+	cfg.Listeners = []net.Listener{l}
+	s := newServer(t, cfg)
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	start(t, s.Run)
+	if want := "http://" + l.Addr().String(); s.URL() != want {
+		t.Errorf("listens on %s, want %s", s.URL(), want)
+	}
+	every, err := net.Listen("tcp", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer every.Close()
+	cfg.Listeners = []net.Listener{every}
+	_, err = endpoint.New(cfg)
+	wantText(t, err, "must be a loopback address unless auth.tokens is set")
 }

@@ -65,6 +65,7 @@ type Config struct {
 	Shared bool
 
 	Listen         []string       // host:port each, port 0 for any; may be empty where only Handler is used
+	Listeners      []net.Listener // in place of Listen, of TCP and bound by somebody else; Run closes them
 	AuthMode       string         // AuthNone or AuthToken; empty: AuthToken where there are Tokens, else none but on loopback only, asked for as localhost or an IP address
 	Tokens         []Token        // see ParseTokens
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; Forwarded (RFC 7239) is not read
@@ -96,6 +97,12 @@ type Server struct {
 // New returns a server that does nothing before Listen and Run, or an error that names every field of cfg that is
 // wrong.
 func New(cfg Config) (*Server, error) {
+	for i, l := range cfg.Listeners {
+		if i == 0 {
+			cfg.Listen = nil
+		}
+		cfg.Listen = append(cfg.Listen, l.Addr().String())
+	}
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -33,6 +34,10 @@ func (s *Server) Handler() http.Handler { return s.handler }
 func (s *Server) Listen() error {
 	if len(s.cfg.Listen) == 0 {
 		return errors.New("listen http: there is no address in http.listen")
+	}
+	if len(s.cfg.Listeners) > 0 {
+		s.listeners = slices.Clone(s.cfg.Listeners)
+		return nil
 	}
 	for _, address := range s.cfg.Listen {
 		l, err := listen(address)

@@ -69,7 +69,13 @@ func serve(t testing.TB, flags ...string) *server {
 func serveOn(t testing.TB, dns, http string, flags ...string) *server {
 	t.Helper()
 	args := append([]string{"serve", "--dns-listen", dns, "--http-listen", http, "--log-format", "json"}, flags...)
-	s := &server{cmd: exec.Command(binary, args...), log: &logBuffer{}, ended: make(chan struct{})}
+	return start(t, exec.Command(binary, args...))
+}
+
+// start starts a server by its command and ends it with the test.
+func start(t testing.TB, cmd *exec.Cmd) *server {
+	t.Helper()
+	s := &server{cmd: cmd, log: &logBuffer{}, ended: make(chan struct{})}
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
