@@ -313,26 +313,30 @@ func TestS18LargeAnswersOverTCP(t *testing.T) {
 	}
 }
 
+// TestS22S24OneViewForAllNames has an instance come and go beside another, and both.
 func TestS22S24OneViewForAllNames(t *testing.T) {
-	src := newSource(web(t))
+	both := web(t)
+	one, none := snapshot("_http._tcp", both.Instances[1]), &store.Snapshot{Service: "_http._tcp"}
+	src := newSource(both)
 	s := newServer(t, src)
-	names := []lookup{
-		{"_http._tcp.", dns.TypePTR, nil},
-		{"_http._tcp.", dns.TypeSRV, nil},
-		{"h1._http._tcp.", dns.TypeTXT, nil},
-		{"http.", dns.TypeA, nil},
-		{"h1.http.", dns.TypeA, nil},
-	}
-	for round := range 20 {
-		here := round%2 == 1
-		if here {
-			src.set(web(t))
-		} else {
-			src.set(&store.Snapshot{Service: "_http._tcp"})
-		}
-		for _, l := range names {
-			if r := ask(t, s, l.qname+zone, l.qtype); len(r.Answer) > 0 != here {
-				t.Fatalf("round %d: %s has %d answers", round, l.qname, len(r.Answer))
+	for round, now := range []*store.Snapshot{both, one, both, none, both, one, none, one, both, none, none, both} {
+		src.set(now)
+		n := len(now.Instances)
+		first := max(n-1, 0) // h1 is there only beside h2
+		for _, l := range []struct {
+			qname string
+			qtype uint16
+			want  int
+		}{
+			{"_http._tcp.", dns.TypePTR, n},
+			{"_http._tcp.", dns.TypeSRV, n},
+			{"http.", dns.TypeA, n},
+			{"h1._http._tcp.", dns.TypeTXT, first},
+			{"admin._sub._http._tcp.", dns.TypePTR, first},
+			{"h1.http.", dns.TypeA, first},
+		} {
+			if r := ask(t, s, l.qname+zone, l.qtype); len(r.Answer) != l.want {
+				t.Fatalf("round %d: %s has %d answers, want %d", round, l.qname, len(r.Answer), l.want)
 			}
 		}
 	}

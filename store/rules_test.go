@@ -50,6 +50,10 @@ func TestNormalizeHost(t *testing.T) {
 	if got, _, err := rules().Normalize("_web._tcp", in); err != nil || got.Host != "shared" {
 		t.Errorf("host %q, %v; want it in small letters", got.Host, err)
 	}
+	in.Host = "_shared"
+	if got, _, err := rules().Normalize("_web._tcp", in); err == nil {
+		t.Errorf("host %q is accepted", got.Host)
+	}
 	in.Host, in.Addresses = "DB.example.org.", nil
 	if got, _, err := rules().Normalize("_web._tcp", in); err != nil || got.Host != "db.example.org." {
 		t.Errorf("external host %q, %v", got.Host, err)

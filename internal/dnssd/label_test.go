@@ -74,6 +74,7 @@ func TestCheckHostLabel(t *testing.T) {
 		{"leading hyphen", "-a", "letters, digits and hyphens"},
 		{"trailing hyphen", "a-", "letters, digits and hyphens"},
 		{"underscore", "a_b", "letters, digits and hyphens"},
+		{"leading underscore", "_a", "letters, digits and hyphens"},
 		{"dot", "a.b", "letters, digits and hyphens"},
 		{"UTF-8", "ü", "letters, digits and hyphens"},
 	})
