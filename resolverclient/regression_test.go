@@ -19,7 +19,10 @@ import (
 
 // oneWeb is a service of one instance with this TTL.
 func oneWeb(ttl string) []string {
-	return []string{"_web._tcp.svc.internal. " + ttl + " SRV 0 1 80 a.svc.internal.", "a.svc.internal. " + ttl + " A 10.0.0.1"}
+	return []string{
+		"_web._tcp.svc.internal. " + ttl + " SRV 0 1 80 a.svc.internal.",
+		"a.svc.internal. " + ttl + " A 10.0.0.1",
+	}
 }
 
 // TestRenewalTakesTheNewTTL holds that an answer which differs by its TTL alone is kept for that TTL.
