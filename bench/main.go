@@ -101,8 +101,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 // largeZone is how many services the largest zone has.
 const largeZone = 100_000
 
-// bench measures what is selected, prints it and saves it. What was measured before an error is printed too, but not
-// saved.
+// bench measures what is selected, prints it and saves it. What an error has left out is said there; what was cut short
+// by the end of ctx is printed, not saved.
 func (o *options) bench(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := o.check(); err != nil {
 		return err
@@ -125,41 +125,45 @@ func (o *options) bench(ctx context.Context, stdout, stderr io.Writer) error {
 		Logger: slog.New(slog.NewTextHandler(stderr, nil)),
 	}
 	result := &report.Report{Machine: machine(), Method: o.method()}
-	err = o.measure(ctx, cfg, list, result)
+	failed := o.measure(ctx, cfg, list, result)
 	result.Machine += "; " + disturbance(others, result.Rows) + "; " + versions(result.Rows)
-	if err := errors.Join(err, result.Print(stdout)); err != nil {
-		return err
+	if failed != nil {
+		result.Method += " Not measured, for errors: " + strings.ReplaceAll(failed.Error(), "\n", "; ") + "."
 	}
-	if o.docs != "" {
-		if err := result.Save(o.docs); err != nil {
-			return err
-		}
-	}
-	return o.judge(result.Verdicts())
+	return o.show(ctx, stdout, result, failed)
 }
 
-// measure fills in the results, as far as it comes.
+// show prints and saves a result that may be incomplete, and judges it.
+func (o *options) show(ctx context.Context, stdout io.Writer, result *report.Report, failed error) error {
+	failed = errors.Join(failed, result.Print(stdout))
+	if ctx.Err() == nil && o.docs != "" && len(result.Rows) > 0 {
+		failed = errors.Join(failed, result.Save(o.docs))
+	}
+	return errors.Join(failed, o.judge(result.Verdicts()))
+}
+
+// measure fills in the results. What goes wrong in one part does not keep it from the others.
 func (o *options) measure(ctx context.Context, cfg suite.Config, list []suite.Scenario, result *report.Report) error {
-	var err error
-	if result.Rows, err = suite.Run(ctx, cfg, list); err != nil {
-		return err
-	}
-	if o.wants("changes") {
-		if result.Facts, err = suite.Changes(ctx, cfg, 5, 1000); err != nil {
-			return err
-		}
-	}
-	if o.wants("growth") {
+	rows, failed := suite.Run(ctx, cfg, list)
+	result.Rows = rows
+	if o.wants("growth") && ctx.Err() == nil {
 		heap, err := suite.Heap(ctx, cfg, zone.Zone{Services: o.large, Instances: 10})
-		if err != nil {
-			return err
+		if err == nil {
+			result.Facts = append(result.Facts, heap)
 		}
-		result.Facts = append([]suite.Fact{heap}, result.Facts...)
+		failed = errors.Join(failed, err)
 	}
-	if o.wants(profile) {
+	if o.wants("changes") && ctx.Err() == nil {
+		costs, err := suite.Changes(ctx, cfg, 5, 1000)
+		result.Facts = append(result.Facts, costs...)
+		failed = errors.Join(failed, err)
+	}
+	if o.wants(profile) && ctx.Err() == nil {
+		var err error
 		result.Profile, err = suite.Profile(ctx, cfg, zone.Zone{Services: 1000, Instances: 5})
+		failed = errors.Join(failed, err)
 	}
-	return err
+	return failed
 }
 
 // profile is what -only calls the profile.

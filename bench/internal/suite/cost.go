@@ -102,14 +102,17 @@ func embedded(ctx context.Context, cfg Config, name string, z zone.Zone) (*peer.
 
 // askAll asks until one run has had a reply for every name: their order is the same every time.
 func askAll(ctx context.Context, server *peer.Server, mix zone.Mix) error {
-	const few = 32
+	const (
+		few   = 32
+		again = 3 // after so many turns every name has had a reply, even if some were late
+	)
 	n := uint64(len(mix.Queries))
 	for d := 200 * time.Millisecond; d < patience; d *= 2 {
 		result, err := load.Run(ctx, load.Spec{Server: server.Addr, Mix: mix, Duration: d, Window: few})
 		if err != nil {
 			return err
 		}
-		if result.Answered >= n && result.Lost == 0 {
+		if result.Answered >= n && result.Lost == 0 || result.Answered >= again*n {
 			return nil
 		}
 	}

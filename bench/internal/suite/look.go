@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -19,19 +20,18 @@ const looks = 16
 // is what can be compared.
 func (t *trial) look(ctx context.Context) error {
 	query := t.Scenario.Query
+	z := t.Scenario.Zone
+	var err error
 	if t.Scenario.Cookies {
-		query.Cookie = clientCookie()
-		first, _, err := t.exchange(ctx, query, 0) // BADCOOKIE is an answer too
-		if err != nil {
+		if query.Cookie, err = t.learn(ctx, query); err != nil {
 			return err
 		}
-		if learned := cookieIn(first); learned != nil {
-			query.Cookie = learned
-		}
 	}
-	z := t.Scenario.Zone
+	if t.mix, err = z.Mix(query); err != nil {
+		return err
+	}
 	for n, i := range z.Order()[:min(looks, z.Services)] {
-		reply, octets, err := t.exchange(ctx, query, n)
+		reply, octets, err := t.exchange(ctx, t.mix.Queries[n])
 		if err != nil {
 			return err
 		}
@@ -40,9 +40,24 @@ func (t *trial) look(ctx context.Context) error {
 		}
 		t.Reply = describe(reply)
 	}
-	var err error
-	t.mix, err = z.Mix(query)
-	return err
+	return nil
+}
+
+// learn returns the whole cookie that the server gives to our client's, which may come with BADCOOKIE.
+func (t *trial) learn(ctx context.Context, query zone.Query) ([]byte, error) {
+	query.Cookie = clientCookie()
+	mix, err := t.Scenario.Zone.Mix(query)
+	if err != nil {
+		return nil, err
+	}
+	reply, _, err := t.exchange(ctx, mix.Queries[0])
+	if err != nil {
+		return nil, err
+	}
+	if learned := cookieIn(reply); learned != nil {
+		return learned, nil
+	}
+	return nil, errors.New("the server gives no cookie")
 }
 
 // clientCookie is what the client side of every cookie is.
@@ -60,12 +75,8 @@ func (t *trial) room() int {
 	}
 }
 
-// exchange sends the n-th query of a mix, and returns the reply and its length.
-func (t *trial) exchange(ctx context.Context, query zone.Query, n int) (*dns.Msg, int, error) {
-	mix, err := t.Scenario.Zone.Mix(query)
-	if err != nil {
-		return nil, 0, err
-	}
+// exchange sends a query, and returns the reply and its length.
+func (t *trial) exchange(ctx context.Context, query []byte) (*dns.Msg, int, error) {
 	network := "udp"
 	if t.Scenario.TCP {
 		network = "tcp"
@@ -80,7 +91,7 @@ func (t *trial) exchange(ctx context.Context, query zone.Query, n int) (*dns.Msg
 		return nil, 0, err
 	}
 	conn := dns.Conn{Conn: socket, UDPSize: dns.MaxMsgSize}
-	if _, err := conn.Write(mix.Queries[n]); err != nil {
+	if _, err := conn.Write(query); err != nil {
 		return nil, 0, fmt.Errorf("look at a reply: %w", err)
 	}
 	packed, err := conn.ReadMsgHeader(nil)

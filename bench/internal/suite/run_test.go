@@ -84,7 +84,13 @@ func checkRow(t *testing.T, r *suite.Row) {
 
 func TestRunNamesWhatFailed(t *testing.T) {
 	s := suite.Scenario{Name: "srv", Group: "core", Zone: zone.Zone{Services: 1, Instances: 1}, Cores: 1, Subjects: []suite.Subject{"BIND"}}
-	_, err := suite.Run(t.Context(), config(t, 1), []suite.Scenario{s})
+	other := suite.Scenario{
+		Name: "echo", Group: "two", Zone: s.Zone, Query: zone.Query{Kind: zone.SRV}, Window: 10, Cores: 1, Subjects: []suite.Subject{suite.Echo},
+	}
+	rows, err := suite.Run(t.Context(), config(t, 1), []suite.Scenario{s, other})
+	if len(rows) != 1 || rows[0].Subject != suite.Echo {
+		t.Errorf("rows %+v of the group after the one that failed", rows)
+	}
 	if err == nil || !strings.Contains(err.Error(), `group core: srv, BIND: unknown subject "BIND"`) {
 		t.Errorf("error %v", err)
 	}

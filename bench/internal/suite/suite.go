@@ -2,6 +2,7 @@ package suite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -57,19 +58,24 @@ type group struct {
 }
 
 // Run measures the scenarios, group by group. Within a group every round asks every subject of every scenario in turn, so
-// that a noisy neighbour hurts all of them. The rows that are complete come with an error too.
+// that a noisy neighbour hurts all of them. What goes wrong in a group costs the rows of that group alone: those of the
+// others come with the error.
 func Run(ctx context.Context, cfg Config, list []Scenario) ([]Row, error) {
 	var rows []Row
+	var failed error
 	for _, scenarios := range groups(list) {
 		g := &group{Config: cfg, servers: make(map[key]*peer.Server)}
 		more, err := g.run(ctx, scenarios)
 		g.stop()
 		if err != nil {
-			return rows, fmt.Errorf("group %s: %w", scenarios[0].Group, err)
+			failed = errors.Join(failed, fmt.Errorf("group %s: %w", scenarios[0].Group, err))
+		}
+		if ctx.Err() != nil {
+			break
 		}
 		rows = append(rows, more...)
 	}
-	return rows, nil
+	return rows, failed
 }
 
 func (g *group) run(ctx context.Context, scenarios []Scenario) ([]Row, error) {
