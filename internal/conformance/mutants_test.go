@@ -29,7 +29,7 @@ func mutants(tb testing.TB) []mutant {
 	return all
 }
 
-// fate is what comes of a mutant.
+// fate is what comes of a mutant. One that does not compile shows nothing, and so is an error too.
 type fate string
 
 const (
