@@ -222,10 +222,11 @@ func TestB11ChaosIsOffByDefault(t *testing.T) {
 
 func TestT6ClientsByPrefix(t *testing.T) {
 	for in, want := range map[string]string{
-		"192.0.2.1":          "192.0.2.1",
-		"2001:db8:1:2:3::4":  "2001:db8:1:2::",
-		"2001:db8:1:2:ff::1": "2001:db8:1:2::",
-		"::1":                "::",
+		"192.0.2.1":           "192.0.2.1",
+		"2001:db8:1:2:3::4":   "2001:db8:1:2::",
+		"2001:db8:1:2:ff::1":  "2001:db8:1:2::",
+		"2001:db8:1:2:8000::": "2001:db8:1:2::",
+		"::1":                 "::",
 	} {
 		if got := dnsserver.ClientOf(netip.MustParseAddr(in)).String(); got != want {
 			t.Errorf("%s: %s, want %s", in, got, want)

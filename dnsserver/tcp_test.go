@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,7 +23,14 @@ type stream struct {
 
 func dial(tb testing.TB, addr string) stream {
 	tb.Helper()
-	conn, err := net.DialTimeout("tcp", addr, patience)
+	return dialFrom(tb, nil, addr)
+}
+
+// dialFrom connects from an address of the caller's choice, any for nil.
+func dialFrom(tb testing.TB, from net.IP, addr string) stream {
+	tb.Helper()
+	dialer := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: from}}
+	conn, err := dialer.Dial("tcp", addr)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -215,18 +223,22 @@ func TestT6ManyConnections(t *testing.T) {
 }
 
 func TestT6OldestIdleMakesRoom(t *testing.T) {
-	for name, limit := range map[string]func(*dnsserver.Config){
-		"of all":         func(c *dnsserver.Config) { c.MaxTCPConns = 3 },
-		"of one address": func(c *dnsserver.Config) { c.MaxTCPConnsPerAddr = 3 },
+	for _, tc := range []struct {
+		name    string
+		clients []net.IP
+		limit   func(*dnsserver.Config)
+	}{
+		{"of all", []net.IP{{127, 0, 0, 1}, {127, 0, 0, 2}, {127, 0, 0, 3}, {127, 0, 0, 4}}, func(c *dnsserver.Config) { c.MaxTCPConns = 3 }},
+		{"of one address", slices.Repeat([]net.IP{{127, 0, 0, 1}}, 4), func(c *dnsserver.Config) { c.MaxTCPConnsPerAddr = 3 }},
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := start(t, newServer(t, newSource(), limit))
-			a, b, c := dial(t, s.addr), dial(t, s.addr), dial(t, s.addr)
+		t.Run(tc.name, func(t *testing.T) {
+			s := start(t, newServer(t, newSource(), tc.limit))
+			a, b, c := dialFrom(t, tc.clients[0], s.addr), dialFrom(t, tc.clients[1], s.addr), dialFrom(t, tc.clients[2], s.addr)
 			for _, conn := range []stream{a, b, c, a} { // b is the one that waits longest
 				conn.works()
 				eventually(t, "connections not idle", func() bool { return s.IdleConns() == 3 })
 			}
-			d := dial(t, s.addr)
+			d := dialFrom(t, tc.clients[3], s.addr)
 			d.works()
 			b.ended()
 			for _, conn := range []stream{a, c, d} {
