@@ -116,7 +116,7 @@ func storeFields() []field {
 		one("store.max_instances", countKind(), func(c *Config) *int { return &c.Store.MaxInstances },
 			"memory: how many instances may live at once in each zone"),
 		one("store.snapshot_file", pathKind(), func(c *Config) *string { return &c.Store.SnapshotFile },
-			"memory: file that brings the registry back after a restart; zone.others have one each, with a dot and their name behind it; none: heartbeats do"),
+			"memory: file that brings the registry back after a restart; zone.others have one each, with .NAME.zone behind it; none: heartbeats do"),
 		one("store.prefix", textKind("text", func(string) error { return nil }), func(c *Config) *string { return &c.Store.Prefix },
 			"Redis: what every key begins with"),
 		one("store.notify", wordKind(NotifyAuto, NotifyCheck, NotifyOff), func(c *Config) *string { return &c.Store.Notify },

@@ -48,8 +48,9 @@ func newAuthority(c Config, pool *transferPool, config Zone) (*authority, error)
 
 // answer answers a question within the zone from the current view, as far as that can be trusted.
 func (a *authority) answer(q *query, r *reply) {
+	freshness := a.source.Freshness() // before the view, which may be newer but not older than what it says
 	view := a.source.View()
-	switch a.source.Freshness() {
+	switch freshness {
 	case store.Synced:
 	case store.Stale:
 		r.extended(dns.ExtendedErrorCodeStaleAnswer, "")

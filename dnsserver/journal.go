@@ -23,6 +23,8 @@ type journal struct {
 	short map[store.Service]uint32 // TTLs in the list of service types that are less than the greatest
 	steps []step                   // oldest first, each from where the one before leads
 	size  int                      // octets of all steps
+
+	doubtful bool // base's serial has stood for other contents
 }
 
 // step is what changed from one serial to another. It is immutable.
@@ -33,6 +35,9 @@ type step struct {
 
 // stepOverhead is what a step takes beside its records, in octets.
 const stepOverhead = 128
+
+// spare is the part of a full journal that is dropped at once, so that a step costs no copy of all others.
+const spare = 8
 
 func (s *step) size() int { return stepOverhead + len(s.removed) + len(s.added) }
 
@@ -55,14 +60,17 @@ func (j *journal) lookLocked() (view *store.View, changed bool) {
 	switch {
 	case view == old:
 		return view, false
-	case old == nil:
+	case old == nil || old.Revision() == 0: // nothing was loaded, and nobody has had it
 		j.restart(view)
 		return view, true
 	case newer(view.Revision().Serial(), old.Revision().Serial()):
 		j.add(old, view)
 		return view, true
-	case view.Revision() != old.Revision() || differ(old, view): // no serial tells what was from what is
+	case view.Revision() != old.Revision():
 		j.restart(view)
+	case differ(old, view): // no serial tells what was from what is, so no step may lead away from it either
+		j.restart(view)
+		j.doubtful = true
 	}
 	return view, false
 }
@@ -77,7 +85,7 @@ func differ(old, view *store.View) bool {
 
 // restart forgets every step.
 func (j *journal) restart(view *store.View) {
-	j.steps, j.size = nil, 0
+	j.steps, j.size, j.doubtful = nil, 0, false
 	j.short = make(map[store.Service]uint32)
 	for snapshot := range view.All() {
 		j.noteTTL(snapshot.Service, snapshot)
@@ -102,24 +110,26 @@ func (j *journal) typesTTL() uint32 {
 	return ttl
 }
 
-// add appends the step between two views. A step that is too large for the journal leaves it empty.
+// add appends the step between two views. A step that is too large for the journal, or leads away from a doubtful serial,
+// leaves it empty.
 func (j *journal) add(old, view *store.View) {
 	d := newDiff(j, old, view)
 	d.run()
 	s := step{from: old.Revision().Serial(), to: view.Revision().Serial(), removed: d.removed, added: d.added}
-	if d.full || s.size() > j.max {
-		j.steps, j.size = nil, 0
+	if d.full || s.size() > j.max || j.doubtful {
+		j.steps, j.size, j.doubtful = nil, 0, false
 		return
 	}
 	j.steps = append(j.steps, s)
 	j.size += s.size()
+	if j.size <= j.max {
+		return
+	}
 	dropped := 0
-	for ; j.size > j.max; dropped++ {
+	for ; j.size > j.max-j.max/spare; dropped++ {
 		j.size -= j.steps[dropped].size()
 	}
-	if dropped > 0 {
-		j.steps = slices.Clone(j.steps[dropped:]) // so that what is dropped can be freed
-	}
+	j.steps = slices.Clone(j.steps[dropped:]) // so that what is dropped can be freed
 }
 
 // since looks, and returns the current view with the steps that lead to it from a serial. It reports false where the
@@ -149,7 +159,7 @@ func (j *journal) find(serial uint32) ([]step, bool) {
 	if i < 0 {
 		return nil, false
 	}
-	return slices.Clone(j.steps[i:]), true
+	return slices.Clip(j.steps[i:]), true // steps are only appended to, or copied
 }
 
 // state returns how many steps there are, and their octets.

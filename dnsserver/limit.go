@@ -88,7 +88,7 @@ func (l *limiter) admit(addr netip.Addr) verdict {
 		paid, over := old>>16, old&0xffff
 		next, v := max(paid, now)+l.interval, pass
 		if next > now+burst {
-			next, over, v = paid, over+1&0xffff, drop
+			next, over, v = paid, (over+1)&0xffff, drop
 			if l.slip > 0 && over%l.slip == 0 {
 				v = slip
 			}

@@ -148,6 +148,8 @@ func TestT9WhatSlips(t *testing.T) {
 		}{
 			{"a question", good, 5},
 			{"with an error", message(header(flagsQuery, 2), soa, soa), 0},
+			{"another version", message(header(flagsQuery, 1, 0, 0, 1), soa, wireOPT(512, 1, 0, nil)), 0},
+			{"no question", message(header(flagsQuery, 0, 0, 0, 1), wireOPT(512, 0, 0, wireOption(dns.EDNS0COOKIE, []byte("12345678")))), 0},
 			{"another opcode", message(header(opcode(dns.OpcodeNotify), 1), soa), 0},
 			{"EDNS", withOptions(t, zone, dns.TypeSOA, wireOption(dns.EDNS0NSID, nil)), 5},
 			{"outside the zone", message(header(flagsQuery, 1, 0, 0, 1), wireQuestion(t, "other.test.", dns.TypeA), wireOPT(512, 0, 0, nil)), 5},

@@ -24,8 +24,9 @@ type listener struct {
 }
 
 const (
-	// receiveBuffer is what is asked of the kernel for a UDP socket, in octets, to ride out bursts.
-	receiveBuffer = 4 << 20
+	// socketBuffer is what is asked of the kernel for each direction of a UDP socket, in octets: to ride out bursts of
+	// queries, and replies that wait for the link address of a host that does not exist.
+	socketBuffer = 4 << 20
 	// portAttempts is how often a free port is looked for that is free for UDP and TCP both.
 	portAttempts = 16
 )
@@ -120,10 +121,10 @@ func (l *listener) bindUDP(address netip.AddrPort) error {
 	return nil
 }
 
-// prepareUDP sets a socket's options. A smaller receive buffer than asked for is no error.
+// prepareUDP sets a socket's options. Smaller buffers than asked for are no error.
 func (l *listener) prepareUDP(conn *net.UDPConn) error {
-	if err := setReceiveBuffer(conn, receiveBuffer); err != nil {
-		l.logger.Debug("receive buffer", "address", conn.LocalAddr(), "error", err)
+	if err := setBuffers(conn, socketBuffer); err != nil {
+		l.logger.Debug("socket buffers", "address", conn.LocalAddr(), "error", err)
 	}
 	if !l.any {
 		return nil

@@ -157,8 +157,10 @@ type edit struct {
 
 // apply returns the owners after the edit, in order.
 func (e *edit) apply(owners []owner) []owner {
+	slices.SortFunc(e.gone, owner.compare)
 	left := slices.DeleteFunc(slices.Clone(owners), func(o owner) bool {
-		return slices.ContainsFunc(e.gone, func(gone owner) bool { return gone.compare(o) == 0 })
+		_, gone := slices.BinarySearchFunc(e.gone, o, owner.compare)
+		return gone
 	})
 	left = append(left, e.come...)
 	slices.SortFunc(left, owner.compare)

@@ -157,6 +157,32 @@ func TestB23LostSource(t *testing.T) {
 	}
 }
 
+// loading is a Source that has loaded, in step, as soon as its first view was taken.
+type loading struct {
+	*source
+	loaded *store.View
+}
+
+func (l loading) View() *store.View {
+	defer func() {
+		l.view.Store(l.loaded)
+		l.freshness.Store(int32(store.Synced))
+	}()
+	return l.source.View()
+}
+
+func TestB23LoadedMeanwhile(t *testing.T) {
+	src := loading{newSource(), newSource(web(t)).View()}
+	src.view.Store(&store.View{})
+	src.freshness.Store(int32(store.Lost))
+	s := newServer(t, src)
+	for _, want := range []string{"SERVFAIL", "NOERROR"} {
+		if r := ask(t, s, "_http._tcp."+zone, dns.TypeSRV); rcode(r) != want {
+			t.Errorf("%s, want %s", rcode(r), want)
+		}
+	}
+}
+
 func TestRotationSpreadsTheFirstRecord(t *testing.T) {
 	s := newServer(t, newSource(snapshot("_http._tcp",
 		instance(t, "_http._tcp", "h1"), instance(t, "_http._tcp", "h2"), instance(t, "_http._tcp", "h3"))))

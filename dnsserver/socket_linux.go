@@ -41,17 +41,20 @@ func reusePort(_, _ string, raw syscall.RawConn) error {
 	return setOption(raw, unix.SO_REUSEPORT, 1)
 }
 
-// setReceiveBuffer asks for a receive buffer beyond the system's limit, which privileged processes may have, else for as
-// much as the limit allows.
-func setReceiveBuffer(conn *net.UDPConn, size int) error {
+// setBuffers asks for buffers beyond the system's limit, which privileged processes may have, else for as much as the
+// limit allows.
+func setBuffers(conn *net.UDPConn, size int) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
 	}
-	if setOption(raw, unix.SO_RCVBUFFORCE, size) == nil {
-		return nil
+	if setOption(raw, unix.SO_RCVBUFFORCE, size) != nil {
+		err = conn.SetReadBuffer(size)
 	}
-	return conn.SetReadBuffer(size)
+	if setOption(raw, unix.SO_SNDBUFFORCE, size) != nil {
+		err = errors.Join(err, conn.SetWriteBuffer(size))
+	}
+	return err
 }
 
 // setOption sets an option of the socket layer.

@@ -38,7 +38,8 @@ func (c Config) parseSockets(p *problems) []netip.AddrPort {
 	return addrs
 }
 
-// adopt makes listeners of sockets that are bound. Whoever bound them decided how many there are.
+// adopt makes listeners of sockets that are bound. Whoever bound them decided how many there are: workers share what there
+// is.
 func (s *Server) adopt(list []Sockets) ([]*listener, error) {
 	listeners := make([]*listener, len(list))
 	var errs []error

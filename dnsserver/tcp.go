@@ -59,12 +59,13 @@ func (l *listener) accept(wg *sync.WaitGroup, conn *net.TCPConn) {
 	wg.Go(c.serve)
 }
 
+// clientAddr returns the client's address as Client has it: prefixes match none with a zone.
 func clientAddr(conn *net.TCPConn) netip.Addr {
 	addr, ok := conn.RemoteAddr().(*net.TCPAddr)
 	if !ok {
 		return netip.Addr{}
 	}
-	return addr.AddrPort().Addr().Unmap()
+	return addr.AddrPort().Addr().Unmap().WithZone("")
 }
 
 // tcpConn is one TCP connection. Its queries are answered in the order in which they come: an answer takes microseconds

@@ -530,6 +530,16 @@ func TestX3NoStepBetweenEqualSerials(t *testing.T) {
 	if rrs := transfer(t, s, ixfr(first.Serial())); rrs[1].Header().Rrtype == dns.TypeSOA {
 		t.Error("changes to contents of the same serial")
 	}
+	src.set(snapshot("_db._tcp", instance(t, "_db._tcp", "db-2")))
+	if rrs := transfer(t, s, ixfr(last.Serial())); rrs[1].Header().Rrtype == dns.TypeSOA {
+		t.Error("changes from a serial that stood for two contents")
+	}
+	last = src.View().Revision()
+	src.set(snapshot("_db._tcp", instance(t, "_db._tcp", "db-3")))
+	if rrs := transfer(t, s, ixfr(last.Serial())); rrs[1].Header().Rrtype != dns.TypeSOA {
+		t.Error("the whole zone, want the changes from a serial that stood for one")
+	}
+	last = src.View().Revision()
 	src.view.Store(src.View().With(first)) // a step back
 	if rrs := transfer(t, s, ixfr(last.Serial())); len(rrs) != 1 || serialOf(t, rrs[0]) != first.Serial() {
 		t.Errorf("a step back: %v", rrs)

@@ -39,13 +39,18 @@ func (w *worker) accept(d datagram, buf []byte) []byte {
 	switch {
 	case v == pass:
 		return w.reply(&q, buf)
-	case v == slip && q.opcode == dns.OpcodeQuery && !q.bad:
+	case v == slip && q.slips():
 		w.counts.slipped.Add(1)
 		return w.slipped(&q, buf)
 	default:
 		w.counts.limited.Add(1)
 		return buf
 	}
+}
+
+// slips reports whether a query may be told to come back over TCP: one without an error that would have to be told first.
+func (q *query) slips() bool {
+	return q.opcode == dns.OpcodeQuery && !q.bad && q.question > 0 && q.version == 0 && (q.sig == nil || q.sig.fail == 0)
 }
 
 // udpLoop serves one socket for one goroutine.
@@ -76,7 +81,7 @@ func (l *listener) serveUDP(ctx context.Context, conn *net.UDPConn) {
 
 func (l *listener) newLoop(conn *net.UDPConn) udpLoop {
 	w := worker{Server: l.Server, counts: l.stats.worker()}
-	if l.batched {
+	if l.batched && len(l.udp) >= l.udpReaders { // a batchLoop keeps others from its socket
 		return l.newBatchLoop(conn, w)
 	}
 	return l.newSingleLoop(conn, w)

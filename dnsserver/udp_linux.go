@@ -75,7 +75,8 @@ type batchLoop struct {
 	replies  []byte
 	received int // origins that the kernel has written to since they were made ready
 
-	unsent, end int // the replies in out that are still to be sent
+	unsent, end int  // the replies in out that are still to be sent
+	jammed      bool // the last wait for room was in vain, and nothing was sent since
 	failed      error
 }
 
@@ -174,9 +175,16 @@ func (b *batchLoop) answer(n int) {
 	}
 }
 
-// send sends the replies that are in out. What the kernel does not take, or has no room for in time, is lost.
+// send sends the replies that are in out. What the kernel does not take, or has no room for in time, is lost. After a
+// wait in vain it does not wait again until there was room: clients that cannot be reached would hold up all others.
 func (b *batchLoop) send(fd uintptr) {
+	from := b.unsent
 	if b.push(fd) {
+		b.jammed = false
+		return
+	}
+	if b.jammed = b.jammed && b.unsent == from; b.jammed {
+		b.counts.sendErrors.Add(uint64(b.end - b.unsent))
 		return
 	}
 	err := b.conn.SetWriteDeadline(time.Now().Add(sendPatience))
@@ -184,6 +192,7 @@ func (b *batchLoop) send(fd uintptr) {
 		err = b.raw.Write(b.pushFunc)
 	}
 	if err != nil {
+		b.jammed = true
 		b.counts.sendErrors.Add(uint64(b.end - b.unsent))
 		b.logger.Debug("write udp", "replies", b.end-b.unsent, "error", err)
 	}

@@ -2,7 +2,10 @@
 
 package dnsserver
 
-import "net"
+import (
+	"errors"
+	"net"
+)
 
 // batched says that this system has no batchLoop.
 const batched = false
@@ -12,4 +15,6 @@ func (l *listener) newBatchLoop(conn *net.UDPConn, w worker) udpLoop { return l.
 // bindMore opens no more sockets: several loops may share one.
 func bindMore(*net.UDPConn, string, int) ([]*net.UDPConn, error) { return nil, nil }
 
-func setReceiveBuffer(conn *net.UDPConn, size int) error { return conn.SetReadBuffer(size) }
+func setBuffers(conn *net.UDPConn, size int) error {
+	return errors.Join(conn.SetReadBuffer(size), conn.SetWriteBuffer(size))
+}

@@ -51,10 +51,11 @@ func newSites(cfg configs.Config, log *slog.Logger) ([]*site, error) {
 	return sites, nil
 }
 
-// ofOther returns the configuration of the store of a zone beside the default one, which keeps a file of its own.
+// ofOther returns the configuration of the store of a zone beside the default one, which keeps a file of its own. What a
+// store writes beside its file ends otherwise, whatever the zone's name.
 func ofOther(cfg configs.Store, zone string) configs.Store {
 	if cfg.SnapshotFile != "" {
-		cfg.SnapshotFile += "." + strings.TrimSuffix(zone, ".")
+		cfg.SnapshotFile += "." + zone + "zone"
 	}
 	return cfg
 }

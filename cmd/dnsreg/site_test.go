@@ -32,7 +32,7 @@ func TestSnapshotFileOfEachZone(t *testing.T) {
 	if err := first.wait(); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"snapshot": `"svc.internal."`, "snapshot.lab.internal": `"lab.internal."`} {
+	for name, want := range map[string]string{"snapshot": `"svc.internal."`, "snapshot.lab.internal.zone": `"lab.internal."`} {
 		text, err := os.ReadFile(filepath.Join(filepath.Dir(cfg.Store.SnapshotFile), name))
 		if head, _, _ := strings.Cut(string(text), "\n"); err != nil || !strings.Contains(head, want) {
 			t.Errorf("%s begins with %q, %v, want %s in it", name, head, err, want)

@@ -173,15 +173,20 @@ func (s *server) transferred(t testing.TB, result string) (n int) {
 	return n
 }
 
-// srvs returns how many SRV records a server has at a service's name.
-func srvs(t testing.TB, addr, service string) int {
+// srvs returns how many SRV records a server has at a service's name. It asks again where there is no reply: NSD resets
+// connections while it takes in a new version of a zone.
+func srvs(t testing.TB, addr, service string) (n int) {
 	t.Helper()
 	client := dns.Client{Net: "tcp", Timeout: patience}
-	reply, _, err := client.Exchange(new(dns.Msg).SetQuestion(service+"."+zone, dns.TypeSRV), addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(reply.Answer)
+	within(t, patience, "the secondary replies", func() bool {
+		reply, _, err := client.Exchange(new(dns.Msg).SetQuestion(service+"."+zone, dns.TypeSRV), addr)
+		if err != nil {
+			return false
+		}
+		n = len(reply.Answer)
+		return true
+	})
+	return n
 }
 
 // TestSecondariesFollow has instances come and go in front of real secondaries, with signatures and without. Each takes
