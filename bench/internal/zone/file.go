@@ -19,14 +19,19 @@ db._dns-sd._udp 300 IN PTR @
 lb._dns-sd._udp 300 IN PTR @
 `
 
+// maxSet is how many records Knot takes in one set.
+const maxSet = 1<<16 - 1
+
 // WriteTo writes the zone as a master file (RFC 1035 section 5) with the names and records that dnsreg answers for the
-// same registrations.
+// same registrations. The list of more services than maxSet, which would not fit into any answer either, is left out.
 func (z Zone) WriteTo(w io.Writer) (int64, error) {
 	counted := &counter{w: w}
 	buf := bufio.NewWriterSize(counted, 1<<20)
 	fmt.Fprint(buf, head)
 	for i := range z.Services {
-		fmt.Fprintf(buf, "_services._dns-sd._udp IN PTR %s\n", z.Service(i))
+		if z.Services <= maxSet {
+			fmt.Fprintf(buf, "_services._dns-sd._udp IN PTR %s\n", z.Service(i))
+		}
 		for j := range z.Instances {
 			z.writeInstance(buf, i, z.Instance(i, j))
 		}
