@@ -221,12 +221,18 @@ func (s *Server) copyFile(from, to string) {
 	}
 }
 
-// Do sends one command and returns its reply; an error reply, a nil excepted, ends the test.
+// Do sends one command and returns its reply; an error reply, a nil excepted, ends the test. A server that loads its data,
+// as a replica does in the middle of a full synchronisation, refuses commands with LOADING: it is asked again until it is done.
 func (s *Server) Do(args ...any) any {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
-	reply, err := s.client.Do(ctx, args...).Result()
+	var reply any
+	var err error
+	poll(startLimit, func() bool {
+		reply, err = s.client.Do(ctx, args...).Result()
+		return !redis.HasErrorPrefix(err, "LOADING")
+	})
 	if err != nil && !errors.Is(err, redis.Nil) {
 		s.t.Fatalf("%s: %v: %v", s.Addr(), args, err)
 	}
