@@ -78,6 +78,9 @@ func (s *Server) read(q *query, msg []byte) bool {
 		q.counts.dropped.Add(1)
 		return false
 	}
+	if q.question > 0 {
+		q.zone = s.zones.of(q)
+	}
 	s.cookies.take(q)
 	if s.keys.take(q); q.sig != nil {
 		s.transfers.signatures.count(q.sig.fail)
@@ -124,7 +127,7 @@ func (s *Server) respond(q *query, r *reply) {
 
 // query answers a question from the zone that its name is in.
 func (s *Server) query(q *query, r *reply) {
-	a := s.zones.of(q)
+	a := q.zone
 	switch {
 	case q.qclass != dns.ClassINET || a == nil:
 		r.rcode = dns.RcodeRefused

@@ -43,6 +43,12 @@ func newTable(n int) *[]slot {
 	return &table
 }
 
+// first returns the slot where the search for a name begins.
+func (x *index) first(name []byte) *slot {
+	table := *x.table.Load()
+	return &table[maphash.Bytes(x.seed, name)&uint64(len(table)-1)]
+}
+
 // find returns the pair of a name, in small letters, nil if it is not there.
 func (x *index) find(name []byte) *pair {
 	table := *x.table.Load()

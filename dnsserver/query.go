@@ -59,7 +59,8 @@ type query struct {
 	name   [dnssd.MaxName]byte     // of the question, in wire form, ASCII capitals folded
 	starts [dnssd.MaxName / 2]byte // where each label of name starts
 	labels int
-	depth  int // how many of labels stand in front of the zone's name
+	zone   *authority // that the name is in, nil for none
+	depth  int        // how many of labels stand in front of the zone's name
 }
 
 // parse reads msg and reports whether it deserves a reply: shorter messages cannot be answered, and answering a response

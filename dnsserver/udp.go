@@ -25,23 +25,36 @@ type datagram struct {
 	client netip.Addr // in its own form and without a zone; the zero Addr is not known
 }
 
-// accept appends the reply to a datagram to buf, nothing where there is to be none: beyond the rate of its client's
-// prefix, unless the query proves with a cookie where it comes from (RFC 7873 section 5.2.3).
+// accept appends the reply to a datagram to buf, nothing where there is to be none.
 func (w *worker) accept(d datagram, buf []byte) []byte {
-	q := query{from: Client{Addr: d.client, Transport: UDP}, counts: w.counts, cut: d.cut}
-	if !w.read(&q, d.msg) {
+	var q query
+	if !w.take(&q, d) {
 		return buf
 	}
+	return w.give(&q, buf)
+}
+
+// take reads a datagram into q and reports whether it deserves a reply.
+func (w *worker) take(q *query, d datagram) bool {
+	*q = query{}
+	q.from = Client{Addr: d.client, Transport: UDP}
+	q.counts, q.cut = w.counts, d.cut
+	return w.read(q, d.msg)
+}
+
+// give appends the reply to a query that was taken to buf, nothing beyond the rate of its client's prefix, unless the query
+// proves with a cookie where it comes from (RFC 7873 section 5.2.3).
+func (w *worker) give(q *query, buf []byte) []byte {
 	v := pass
 	if !q.proven {
-		v = w.limiter.admit(d.client)
+		v = w.limiter.admit(q.from.Addr)
 	}
 	switch {
 	case v == pass:
-		return w.reply(&q, buf)
+		return w.reply(q, buf)
 	case v == slip && q.slips():
 		w.counts.slipped.Add(1)
-		return w.slipped(&q, buf)
+		return w.slipped(q, buf)
 	default:
 		w.counts.limited.Add(1)
 		return buf

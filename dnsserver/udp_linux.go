@@ -63,6 +63,7 @@ type batchConn interface {
 // given pointers into it.
 type batchLoop struct {
 	worker
+	ahead
 	conn batchConn
 	raw  syscall.RawConn
 
@@ -71,6 +72,8 @@ type batchLoop struct {
 	in, out  [batchSize]mmsghdr
 	origins  [batchSize]origin
 	vectors  [batchSize]unix.Iovec // of replies
+	asked    [batchSize]query
+	asks     [batchSize]bool // whether they deserve a reply
 	queries  []byte
 	replies  []byte
 	received int // origins that the kernel has written to since they were made ready
@@ -150,20 +153,26 @@ func (b *batchLoop) receive(fd uintptr) (int, syscall.Errno) {
 
 // answer leaves the replies to the first n origins in out.
 func (b *batchLoop) answer(n int) {
-	b.unsent, b.end = 0, 0
 	for i := range b.in[:n] {
 		h, p := &b.in[i], &b.origins[i]
-		d := datagram{
+		b.asks[i] = b.take(&b.asked[i], datagram{
 			msg:    b.queries[i*querySlot:][:h.length],
 			cut:    h.Flags&unix.MSG_TRUNC != 0,
 			client: addrOf(p.name[:h.Namelen]),
+		})
+	}
+	b.fetch(b.asked[:n])
+	b.unsent, b.end = 0, 0
+	for i := range b.in[:n] {
+		if !b.asks[i] {
+			continue
 		}
 		at := b.end * replySlot
-		reply := b.accept(d, b.replies[at:at:at+replySlot])
+		reply := b.give(&b.asked[i], b.replies[at:at:at+replySlot])
 		if len(reply) == 0 {
 			continue
 		}
-		o := &b.out[b.end]
+		h, p, o := &b.in[i], &b.origins[i], &b.out[b.end]
 		o.Name, o.Namelen = h.Name, h.Namelen
 		if h.Control != nil {
 			o.Control, o.Controllen = h.Control, h.Controllen
