@@ -138,11 +138,14 @@ func (b *Balancer) now(t *table) time.Duration {
 
 // take makes p a pick of a node. It fills in the caller's value, for copies of it would cost more than the pick.
 func (b *Balancer) take(p *Picked, n *node, now time.Duration) {
+	*p = n.picked
+	if now != untimed {
+		p.start = now
+	}
 	n.outstanding.Add(1)
 	if b.strategy == ConsistentHash {
 		b.load.Add(1)
 	}
-	p.Endpoint, p.balancer, p.stats, p.start = n.endpoint, b, n.stats, now
 }
 
 // current returns the table of the current set.

@@ -64,7 +64,7 @@ func (b *Balancer) try(ctx context.Context, f func(Picked) (again bool, err erro
 		if err == nil {
 			return nil
 		}
-		errs = append(errs, fmt.Errorf("%s: %w", n.endpoint.HostPort(), err))
+		errs = append(errs, fmt.Errorf("%s: %w", n.picked.Endpoint.HostPort(), err))
 		if !again {
 			break
 		}

@@ -3,12 +3,20 @@ package resolverclient
 import (
 	"fmt"
 	"time"
+	"unsafe"
 )
 
 // Names for the tests of what has no exported form.
 var (
 	PlanTurns = planTurns
 	DrawOrder = drawOrder
+)
+
+// Sizes of what a pick reads and returns, in octets.
+const (
+	NodeSize   = unsafe.Sizeof(node{})
+	StatsSize  = unsafe.Sizeof(stats{})
+	PickedSize = unsafe.Sizeof(Picked{})
 )
 
 // Timers returns how many of the client's timers are set.

@@ -145,7 +145,7 @@ func outrun(ctx context.Context, err error, took, after time.Duration) error {
 // failed takes the error of a call, and calls the next instance where that is safe.
 func (h *hedge[T]) failed(ctx context.Context, r result[T]) {
 	h.waiting--
-	h.errs = append(h.errs, fmt.Errorf("%s: %w", h.tried[r.of].endpoint.HostPort(), r.err))
+	h.errs = append(h.errs, fmt.Errorf("%s: %w", h.tried[r.of].picked.Endpoint.HostPort(), r.err))
 	if r.again {
 		h.launch(ctx, 0)
 	}

@@ -86,9 +86,9 @@ func (s Strategy) newPicker(class []node, b *Balancer) picker {
 	case WeightedRoundRobin:
 		return &schedule{planTurns(weights(class), maxTurns), b.turn}
 	case LeastOutstanding:
-		return leastOutstanding(statsOf(class))
+		return &leastOutstanding{statsOf(class)}
 	case PeakEWMA:
-		return peakEWMA(statsOf(class))
+		return &peakEWMA{statsOf(class)}
 	case ConsistentHash:
 		return newMaglev(class, &b.load)
 	default:

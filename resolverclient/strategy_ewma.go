@@ -17,15 +17,18 @@ const (
 
 // peakEWMA draws two and takes the one where a call costs less: the latency seen of late, times the calls that wait.
 // It has the stats without their nodes, so that a pick among many reads two lines of memory and not four.
-type peakEWMA []*stats
+type peakEWMA struct{ class []*stats }
 
-func (class peakEWMA) pick(now time.Duration) int {
-	if len(class) == 1 {
+func (p *peakEWMA) pick(now time.Duration) int {
+	if len(p.class) == 1 {
 		return 0
 	}
-	i, j := twoOf(len(class))
-	if class[j].cheaper(class[i], now) {
-		return j
+	i, j := twoOf(len(p.class))
+	at := halfLives(now)
+	cost, fade := p.class[i].cost(at)
+	other, otherFade := p.class[j].cost(at)
+	if other*fade < cost*otherFade { // quotients would take several times as long
+		i = j // a conditional move: half of the jumps would be predicted wrongly
 	}
 	return i
 }
@@ -41,29 +44,19 @@ func twoOf(n int) (i, j int) {
 	return i, j
 }
 
-// cheaper reports whether a further call may take less time here than there. It compares fractions by products, which
-// are several times as fast as quotients.
-func (s *stats) cheaper(than *stats, now time.Duration) bool {
-	cost, fade := s.cost(now)
-	other, otherFade := than.cost(now)
-	return cost*otherFade < other*fade
-}
+// halfLives is a time in half-lives.
+func halfLives(d time.Duration) float64 { return float64(d) * (1 / float64(halfLife)) }
 
-// cost is the time that a further call may take, in nanoseconds, and what to divide it by. An endpoint of which nothing
-// is known is tried, but by one call at a time.
-func (s *stats) cost(now time.Duration) (cost, fade float64) {
+// cost is the time that a further call may take, in nanoseconds, and what to divide it by for the latency's age, so that an
+// endpoint that was slow is tried again in the end. An endpoint of which nothing is known is tried, but by one call at a
+// time. Where another goroutine's clock is ahead of now the age is a little less than nothing, which does no harm.
+func (s *stats) cost(now float64) (cost, fade float64) {
 	waiting := float64(s.outstanding.Load())
 	latency := math.Float64frombits(s.latency.Load())
 	if latency == 0 {
 		return waiting * float64(failureCost), 1
 	}
-	return latency * (waiting + 1), s.fade(now)
-}
-
-// fade is what to divide the latency by for its age: an endpoint that was slow is tried again in the end.
-func (s *stats) fade(now time.Duration) float64 {
-	age := max(0, now-time.Duration(s.observed.Load())) // another goroutine's clock may be ahead of now
-	return 1 + float64(age)*(1/float64(halfLife))
+	return latency * (waiting + 1), now - math.Float64frombits(s.observed.Load())
 }
 
 // observe takes a call's time: a peak counts at once, anything less as much as the last observation has faded. Calls
@@ -72,11 +65,13 @@ func (s *stats) observe(now, took time.Duration, err error) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		took += failureCost
 	}
-	seen, faded := float64(took), math.Float64frombits(s.latency.Load())/s.fade(now)
+	at := halfLives(now)
+	fade := max(1, at-math.Float64frombits(s.observed.Load()))
+	seen, faded := float64(took), math.Float64frombits(s.latency.Load())/fade
 	if seen < faded {
 		const share = 0.1
 		seen = faded + share*(seen-faded)
 	}
 	s.latency.Store(math.Float64bits(seen))
-	s.observed.Store(int64(now))
+	s.observed.Store(math.Float64bits(at - 1))
 }

@@ -35,7 +35,7 @@ func newMaglev(class []node, load *atomic.Int64) *maglev {
 	}
 	walks := make([]walk, len(class))
 	for i, n := range class {
-		h := hash(n.endpoint.hashKey())
+		h := hash(n.picked.Endpoint.hashKey())
 		walks[i] = walk{at: int(h % maglevSize), skip: 1 + int(h>>32%(maglevSize-1))}
 	}
 	taken := make([]bool, maglevSize)

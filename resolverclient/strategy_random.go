@@ -80,15 +80,15 @@ func (l *lottery) pick(time.Duration) int {
 }
 
 // leastOutstanding draws two and takes the less busy (Mitzenmacher 2001, "the power of two choices").
-type leastOutstanding []*stats
+type leastOutstanding struct{ class []*stats }
 
-func (class leastOutstanding) pick(time.Duration) int {
-	if len(class) == 1 {
+func (l *leastOutstanding) pick(time.Duration) int {
+	if len(l.class) == 1 {
 		return 0
 	}
-	i, j := twoOf(len(class))
-	if class[j].outstanding.Load() < class[i].outstanding.Load() {
-		return j
+	i, j := twoOf(len(l.class))
+	if l.class[j].outstanding.Load() < l.class[i].outstanding.Load() {
+		i = j // a conditional move: half of the jumps would be predicted wrongly
 	}
 	return i
 }

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// node is an endpoint in a table, with what the balancer knows of it.
+// node is an endpoint in a table, with what the balancer knows of it: two lines of memory, 128 octets.
 type node struct {
-	endpoint Endpoint
-	weight   uint64 // the endpoint's, in parts of what slow start leaves of it
+	picked Picked // what a pick returns, copied as a whole: untimed
+	weight uint64 // the endpoint's, in parts of what slow start leaves of it
 	*stats
 }
 
@@ -18,7 +18,7 @@ type node struct {
 type stats struct {
 	outstanding  atomic.Int64
 	latency      atomic.Uint64 // moving average in nanoseconds, as bits of a float64
-	observed     atomic.Int64  // when it was taken
+	observed     atomic.Uint64 // when it was taken, in half-lives and less one, as bits of a float64
 	ejectedUntil atomic.Int64
 	since        time.Duration // when the endpoint was first seen; long ago for those of the first table
 	failures     atomic.Int32  // in a row
@@ -75,7 +75,7 @@ func (b *Balancer) node(e Endpoint, known map[identity]*stats, now time.Time) no
 		}
 	}
 	b.nodes[e.identity()] = s
-	return node{endpoint: e, weight: uint64(e.Weight), stats: s}
+	return node{picked: Picked{e, b, s, untimed}, weight: uint64(e.Weight), stats: s}
 }
 
 // warmUpSteps is in how many steps slow start raises a weight.
