@@ -59,16 +59,21 @@ func (s *stats) cost(now float64) (cost, fade float64) {
 	return latency * (waiting + 1), now - math.Float64frombits(s.observed.Load())
 }
 
-// observe takes a call's time: a peak counts at once, anything less as much as the last observation has faded. Calls
-// that end at the same time may overwrite each other's, which the next ones mend.
+// observe takes a call's time: a peak counts at once, anything less as much as the last observation has faded. A call that
+// was given up would have taken longer: it makes no endpoint look faster. Calls that end at the same time may overwrite each
+// other's, which the next ones mend.
 func (s *stats) observe(now, took time.Duration, err error) {
-	if err != nil && !errors.Is(err, context.Canceled) {
+	givenUp := errors.Is(err, context.Canceled)
+	if err != nil && !givenUp {
 		took += failureCost
 	}
 	at := halfLives(now)
 	fade := max(1, at-math.Float64frombits(s.observed.Load()))
 	seen, faded := float64(took), math.Float64frombits(s.latency.Load())/fade
 	if seen < faded {
+		if givenUp {
+			return
+		}
 		const share = 0.1
 		seen = faded + share*(seen-faded)
 	}

@@ -1,6 +1,7 @@
 package resolverclient_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -179,6 +180,39 @@ func TestPeakEWMAAvoidsFastFailures(t *testing.T) {
 		})
 		if counts[1] > 50 {
 			t.Errorf("the failing one got %d of 1000 calls", counts[1])
+		}
+	})
+}
+
+// That a caller gave up says that a call takes at least so long, not that it is fast.
+func TestPeakEWMALearnsNothingGoodOfCancelledCalls(t *testing.T) {
+	bubbleBalancer(t, resolverclient.PeakEWMA, weighted(0, 1, 1), func(b *cacheTest, p *resolverclient.Balancer) {
+		slow := func(port uint16) (time.Duration, error) {
+			if port == 1 {
+				return 500 * time.Millisecond, nil
+			}
+			return 5 * time.Millisecond, nil
+		}
+		calls(b, p, 10, slow)
+		var busy []resolverclient.Picked
+		for given := 0; given < 50; {
+			picked, err := p.Pick(b.Context())
+			switch {
+			case err != nil:
+				b.Fatal(err)
+			case picked.Endpoint.Port == 2:
+				busy = append(busy, picked) // until the slow one is the better choice
+			default:
+				time.Sleep(time.Millisecond)
+				picked.Done(context.Canceled)
+				given++
+			}
+		}
+		for _, picked := range busy {
+			picked.Done(context.Canceled)
+		}
+		if n := calls(b, p, 100, slow)[1]; n > 0 {
+			t.Errorf("the slow one, of which calls were given up after a millisecond, got %d of 100 calls", n)
 		}
 	})
 }
