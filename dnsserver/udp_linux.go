@@ -22,7 +22,7 @@ const (
 	// batchSize is how many datagrams one system call takes. A batch of queries holds its processor for about 50 µs,
 	// in which the scheduler has no say; larger ones would gain less than 5 %.
 	batchSize = 32
-	// batchTurn is how many full batches are answered before other goroutines have a turn.
+	// batchTurn is how many batches are answered before other goroutines have a turn.
 	batchTurn = 32
 	// sendPatience is how long a batch of replies waits for room in a full send buffer. Queries wait in the receive
 	// buffer meanwhile.
@@ -76,7 +76,8 @@ type batchLoop struct {
 	asks     [batchSize]bool // whether they deserve a reply
 	queries  []byte
 	replies  []byte
-	received int // origins that the kernel has written to since they were made ready
+	received int  // origins that the kernel has written to since they were made ready
+	sparse   bool // the last read was in vain, and queries have come one by one since
 
 	unsent, end int  // the replies in out that are still to be sent
 	jammed      bool // the last wait for room was in vain, and nothing was sent since
@@ -115,7 +116,8 @@ func (b *batchLoop) serve() (err error) {
 	return errors.Join(b.failed, err)
 }
 
-// answerSome reports false where there is nothing to read.
+// answerSome reports false where there is nothing to read. At low rates it does so after a single query without having
+// looked: the kernel hands over one only where it finds no more, and wakes the poller for what comes after that.
 func (b *batchLoop) answerSome(fd uintptr) bool {
 	for range batchTurn {
 		n, errno := b.receive(fd)
@@ -125,8 +127,13 @@ func (b *batchLoop) answerSome(fd uintptr) bool {
 			b.answer(n)
 			b.send(fd)
 			b.counts.times[UDP].add(n, time.Since(start))
+			b.sparse = b.sparse && n == 1
+			if b.sparse {
+				return false
+			}
 		case unix.EINTR:
 		case unix.EAGAIN:
+			b.sparse = true
 			return false
 		default:
 			b.failed = os.NewSyscallError("recvmmsg", errno)
