@@ -184,7 +184,7 @@ func TestClientInvalid(t *testing.T) {
 func TestClientRefusesBeforeSending(t *testing.T) {
 	w := &wire{}
 	_, err := w.client(t).Register(t.Context(), "web", store.Instance{ID: "a\xff"})
-	wantInvalid(t, err, wrong("id", `"a\xff"`, "must be valid UTF-8"))
+	wantInvalid(t, err, wrong("id", "a\xff", "must be valid UTF-8"))
 	if len(w.seen()) > 0 {
 		t.Error("it was sent")
 	}

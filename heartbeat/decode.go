@@ -18,11 +18,17 @@ import (
 // repeated or of another type.
 type SyntaxError struct {
 	Field string // "port", "instances[3].id"; "body" for the whole
+	Value string // as the body has it, cut to 64 octets: `"80"`, `null`; empty where the rule is about something else
 	Rule  string // "must be a number"
 }
 
-// Error returns field and rule.
-func (e *SyntaxError) Error() string { return fmt.Sprintf("%s %s", e.Field, e.Rule) }
+// Error returns field, value and rule.
+func (e *SyntaxError) Error() string {
+	if e.Value == "" {
+		return fmt.Sprintf("%s %s", e.Field, e.Rule)
+	}
+	return fmt.Sprintf("%s %s: %s", e.Field, e.Value, e.Rule)
+}
 
 // decoder reads one JSON value as its caller expects it, token by token, so that nothing unexpected is ever built in
 // memory: a body nests no deeper than the form does. Values that are of the right type but break a rule are collected,
@@ -31,6 +37,7 @@ type decoder struct {
 	data    []byte
 	tokens  *json.Decoder
 	path    string // of the value being read
+	start   int64  // of the last token, with what stands before it
 	invalid []store.FieldError
 }
 
@@ -56,13 +63,18 @@ func decode(data []byte, read func(d *decoder) error) error {
 	return nil
 }
 
-func (d *decoder) syntax(rule string) error {
-	field := d.path
-	if field == "" {
-		field = "body"
+func (d *decoder) syntax(rule string) error { return &SyntaxError{Field: d.field(), Rule: rule} }
+
+// field returns what errors call the value being read.
+func (d *decoder) field() string {
+	if d.path == "" {
+		return "body"
 	}
-	return &SyntaxError{Field: store.NewFieldError("", field, "").Value, Rule: rule}
+	return cut(d.path)
 }
+
+// cut shortens a text of the caller's to what is worth showing.
+func cut(s string) string { return store.NewFieldError("", s, "").Value }
 
 // require notes a rule that value, in the caller's words, breaks.
 func (d *decoder) require(value, rule string) {
@@ -71,21 +83,40 @@ func (d *decoder) require(value, rule string) {
 
 // token returns the next token, whose text has passed the rules that encoding/json does not enforce.
 func (d *decoder) token() (json.Token, error) {
-	start := d.tokens.InputOffset()
+	d.start = d.tokens.InputOffset()
 	token, err := d.tokens.Token()
 	if err != nil {
 		return nil, d.broken(err)
 	}
 	if _, ok := token.(string); ok {
-		raw := d.data[start:d.tokens.InputOffset()]
+		raw := d.raw()
 		switch {
 		case !utf8.Valid(raw):
-			return nil, d.syntax("must be valid UTF-8")
+			return nil, d.mismatch("must be valid UTF-8")
 		case hasLoneSurrogate(raw):
-			return nil, d.syntax(`must be valid UTF-8: a \u escape is half of a surrogate pair`)
+			return nil, d.mismatch(`must be valid UTF-8: a \u escape is half of a surrogate pair`)
 		}
 	}
 	return token, nil
+}
+
+// raw returns the last token as the body has it.
+func (d *decoder) raw() []byte {
+	return bytes.TrimLeft(d.data[d.start:d.tokens.InputOffset()], ",: \t\r\n")
+}
+
+// mismatch is the error of a value that is not what rule asks for. Of an object or array only the brackets are shown.
+func (d *decoder) mismatch(rule string) error {
+	shown := string(d.raw())
+	switch {
+	case shown == "{":
+		shown = "{…}"
+	case shown == "[":
+		shown = "[…]"
+	case !utf8.ValidString(shown):
+		shown = strconv.Quote(strings.Trim(shown, `"`))
+	}
+	return &SyntaxError{Field: d.field(), Value: cut(shown), Rule: rule}
 }
 
 // broken says in the caller's words why there is no further token.
@@ -211,7 +242,7 @@ func (d *decoder) array(each func(i int) error) error {
 func (d *decoder) open(delim json.Delim, rule string) error {
 	token, err := d.token()
 	if err == nil && token != delim {
-		err = d.syntax(rule)
+		err = d.mismatch(rule)
 	}
 	return err
 }
@@ -224,7 +255,7 @@ func (d *decoder) text() (string, error) {
 	}
 	s, ok := token.(string)
 	if !ok {
-		return "", d.syntax("must be a string")
+		return "", d.mismatch("must be a string")
 	}
 	return s, nil
 }
@@ -237,7 +268,7 @@ func (d *decoder) number(least int64) (uint16, error) {
 	}
 	literal, ok := token.(json.Number)
 	if !ok {
-		return 0, d.syntax("must be a number")
+		return 0, d.mismatch("must be a number")
 	}
 	v, err := strconv.ParseInt(literal.String(), 10, 64)
 	switch {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -68,7 +67,7 @@ func checkUTF8(service string, in store.Instance) error {
 	var fields []store.FieldError
 	check := func(field, s string) {
 		if !utf8.ValidString(s) {
-			fields = append(fields, store.NewFieldError(field, strconv.Quote(s), ruleUTF8))
+			fields = append(fields, store.NewFieldError(field, s, ruleUTF8))
 		}
 	}
 	check("service", service)

@@ -107,10 +107,43 @@ func wantSyntax(t testing.TB, err error, field, rule string) {
 	if syntax.Field != field || !strings.Contains(syntax.Rule, rule) {
 		t.Errorf("%q: %q, want %q: … %q …", syntax.Field, syntax.Rule, field, rule)
 	}
-	if want := syntax.Field + " " + syntax.Rule; syntax.Error() != want {
+	want := syntax.Field + " " + syntax.Rule
+	if syntax.Value != "" {
+		want = syntax.Field + " " + syntax.Value + ": " + syntax.Rule
+	}
+	if syntax.Error() != want {
 		t.Errorf("text %q, want %q", syntax, want)
 	}
 }
+
+// TestSyntaxErrorShowsTheValue holds that a value of the wrong type is shown as the body has it.
+func TestSyntaxErrorShowsTheValue(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"port":"80"}`:                  `"80"`,
+		`{ "port" : true }`:              `true`,
+		`{"port":null}`:                  `null`,
+		`{"port":[80]}`:                  `[…]`,
+		`{"ttl":{"s":30}}`:               `{…}`,
+		`{"ttl":30}`:                     `30`,
+		`{"txt":["a", 2]}`:               `2`,
+		`{"txt":"a=\"1\""}`:              `"a=\"1\""`,
+		`[{"port":80}]`:                  `[…]`,
+		`"port"`:                         `"port"`,
+		"{\"host\":\"a\xff\"}":           `"a\xff"`,
+		`{"host":"a\ud800"}`:             `"a\ud800"`,
+		`{"port":80,"port":81}`:          ``,
+		`{"ttl":` + long("9", 100):       long("9", 64) + "…",
+		`{"txt":"` + long("x", 70) + `"`: `"` + long("x", 63) + "…",
+	} {
+		_, err := heartbeat.ParseRecord([]byte(in))
+		var syntax *heartbeat.SyntaxError
+		if !errors.As(err, &syntax) || syntax.Value != want {
+			t.Errorf("%s: error %v, want the value %s", in, err, want)
+		}
+	}
+}
+
+func long(s string, n int) string { return strings.Repeat(s, n) }
 
 func TestSyntaxErrorIsShort(t *testing.T) {
 	_, err := heartbeat.ParseRecord([]byte(`{"` + strings.Repeat("x", 60000) + `":1}`))
@@ -239,10 +272,13 @@ func TestEncodeRefusesWhatJSONWouldChange(t *testing.T) {
 	record := heartbeat.Record{Instance: store.Instance{ID: "a\xff", Port: 80, TXT: []string{"k=v", "k2=\xc3"}, Subtypes: []string{"\x80"}}}
 	_, err := record.Encode()
 	wantInvalid(t, err,
-		wrong("id", `"a\xff"`, "must be valid UTF-8"),
-		wrong("txt[1]", `"k2=\xc3"`, "must be valid UTF-8"),
-		wrong("subtypes[0]", `"\x80"`, "must be valid UTF-8"),
+		wrong("id", "a\xff", "must be valid UTF-8"),
+		wrong("txt[1]", "k2=\xc3", "must be valid UTF-8"),
+		wrong("subtypes[0]", "\x80", "must be valid UTF-8"),
 	)
+	if text := `id "a\xff": must be valid UTF-8`; !strings.HasPrefix(err.Error(), text) {
+		t.Errorf("text %s, want %s", err, text)
+	}
 }
 
 func TestParseOverlay(t *testing.T) {

@@ -80,7 +80,7 @@ func problemOf(err error) heartbeat.Problem {
 	switch {
 	case errors.As(err, &syntax):
 		p.Status, p.Title = http.StatusBadRequest, "Malformed request"
-		p.Errors = []heartbeat.ProblemField{{Field: syntax.Field, Rule: syntax.Rule}}
+		p.Errors = []heartbeat.ProblemField{heartbeat.ProblemField(*syntax)}
 	case errors.As(err, &invalid):
 		return invalidProblem(invalid)
 	case errors.As(err, &status):

@@ -172,4 +172,9 @@ func TestIfMatch(t *testing.T) {
 			t.Errorf("If-Match %q: status %d, want %d: %s", header, got.status, want, got.body)
 		}
 	}
+	got := a.call(t, "POST", web1+"/heartbeat", "", "If-Match", `"a","b"`)
+	want := heartbeat.ProblemField{Field: "If-Match", Value: `"a","b"`, Rule: "must be one entity tag"}
+	if errs := got.problem(t).Errors; len(errs) != 1 || errs[0] != want {
+		t.Errorf("errors %+v, want %+v", errs, want)
+	}
 }

@@ -118,7 +118,8 @@ func parseIfMatch(header string) (string, error) {
 		tag = tag[1 : len(tag)-1]
 	}
 	if tag == "" || strings.ContainsFunc(tag, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == ',' }) {
-		return "", &heartbeat.SyntaxError{Field: "If-Match", Rule: "must be one entity tag"}
+		wrong := heartbeat.SyntaxError(store.NewFieldError("If-Match", header, "must be one entity tag"))
+		return "", &wrong
 	}
 	return tag, nil
 }
