@@ -45,8 +45,10 @@ type AgentConfig struct {
 // back, even empty, knows every entry within one interval.
 //
 // An entry that was deregistered by somebody else (410) ends, and so does one that breaks a rule of the server (400,
-// 413, 422), since neither heals by itself. Every other refusal (401, 403, 409 …) is tried again, at the next heartbeat
-// while a lease is to be saved and else twice a minute: a server's tokens may be put right and a full service may shrink.
+// 413, 422), since neither heals by itself. Every other refusal (401, 403, 409, 429 …) is tried again, at the next
+// heartbeat while a lease is to be saved and else twice a minute: a server's tokens may be put right and a full service
+// may shrink. A call that the server stumbled over (408, 500, a reply that is not dnsreg's) is tried again after an
+// interval.
 type Agent struct {
 	client  *Client
 	notify  func(Event)

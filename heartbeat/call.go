@@ -56,10 +56,19 @@ func (c *Client) roundTrip(ctx context.Context, req request, reply any) (int, er
 	if err != nil {
 		return resp.StatusCode, unreachable(ctx, err)
 	}
-	if err := json.Unmarshal(body, reply); err != nil {
-		return resp.StatusCode, fmt.Errorf("the reply is not dnsreg's: %w", err)
+	err = json.Unmarshal(body, reply)
+	if r, ok := reply.(completer); ok && err == nil {
+		err = r.complete(resp.Header)
 	}
-	return resp.StatusCode, nil
+	if err != nil {
+		err = fmt.Errorf("the reply is not dnsreg's: %w", err)
+	}
+	return resp.StatusCode, err
+}
+
+// completer is a reply of which the JSON is not all there is to know.
+type completer interface {
+	complete(header http.Header) error
 }
 
 func (c *Client) newRequest(ctx context.Context, req request) (*http.Request, error) {

@@ -133,7 +133,7 @@ func (c *Client) HeartbeatAll(ctx context.Context, renewals []store.Renewal) ([]
 
 func (r BatchResult) beat() Beat {
 	switch {
-	case r.Result == ResultRenewed && r.Lease != nil:
+	case r.Result == ResultRenewed && r.Lease != nil && r.Lease.check() == nil:
 		return Beat{Lease: *r.Lease}
 	case r.Result == ResultGone:
 		return Beat{Err: store.ErrGone}

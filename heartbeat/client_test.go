@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -314,7 +315,8 @@ func closing(l net.Listener) (connections int) {
 				break
 			}
 			_, _ = io.Copy(io.Discard, r.Body)
-			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+			const reply = `{"lease":{"ttl":"30s"}}`
+			_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(reply), reply)
 		}
 		_ = conn.Close()
 	}
@@ -353,12 +355,41 @@ func TestClientContext(t *testing.T) {
 }
 
 func TestClientForeignReply(t *testing.T) {
-	for _, body := range []string{"", "<html>", `[1]`, `{"lease":{"ttl":"x"}}`} {
-		_, err := serve(t, answer(200, body).ServeHTTP).Heartbeat(t.Context(), "web", "a", "")
-		wantText(t, err, "the reply is not dnsreg's")
-		if errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("%q: %v", body, err)
+	for _, body := range []string{"", "<html>", `[1]`, `{"lease":{"ttl":"x"}}`, `{}`, `{"ok":true}`, `{"lease":{"ttl":"0s"}}`, `{"lease":{"ttl":"-1s"}}`} {
+		c := serve(t, answer(200, body).ServeHTTP)
+		_, beat := c.Heartbeat(t.Context(), "web", "a", "")
+		_, put := c.Register(t.Context(), "web", store.Instance{ID: "a"})
+		for _, err := range []error{beat, put} {
+			wantText(t, err, "the reply is not dnsreg's")
+			if errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("%q: %v", body, err)
+			}
 		}
+	}
+}
+
+// TestChangeSettles holds that the wait for a drained instance does not depend on whether two machines' clocks agree.
+func TestChangeSettles(t *testing.T) {
+	const reply = `{"revision":7,"state":"draining","weight":1,"safe_at":"2001-02-03T04:05:12.5Z"}`
+	for date, want := range map[string]time.Duration{
+		"Sat, 03 Feb 2001 04:05:06 GMT": 6500 * time.Millisecond,
+		"Sat, 03 Feb 2001 04:05:13 GMT": -500 * time.Millisecond,
+	} {
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Date", date)
+			answer(200, reply).ServeHTTP(w, r)
+		})
+		change, err := c.SetState(t.Context(), "web", "a", store.Draining)
+		if got := change.Settles(); err != nil || got != want {
+			t.Errorf("at %s: %v, %v; want %v", date, got, err, want)
+		}
+	}
+	soon := time.Now().Add(time.Hour)
+	if got := (heartbeat.Change{SafeAt: &soon}).Settles(); got > time.Hour || got < 59*time.Minute {
+		t.Errorf("without a date: %v", got)
+	}
+	if got := (heartbeat.Change{}).Settles(); got != 0 {
+		t.Errorf("of what is up: %v", got)
 	}
 }
 
@@ -387,6 +418,7 @@ func TestClientBatchResults(t *testing.T) {
 		{Result: heartbeat.ResultChanged},
 		{Result: heartbeat.ResultDeregistered},
 		{Result: heartbeat.ResultRenewed},
+		{Result: heartbeat.ResultRenewed, Lease: &heartbeat.Lease{}},
 		{Result: "held", ID: "x"},
 	}}
 	body, err := json.Marshal(reply)
@@ -394,7 +426,7 @@ func TestClientBatchResults(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := serve(t, answer(200, string(body)).ServeHTTP)
-	beats, err := c.HeartbeatAll(t.Context(), make([]store.Renewal, 6))
+	beats, err := c.HeartbeatAll(t.Context(), make([]store.Renewal, 7))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -410,7 +442,7 @@ func TestClientBatchResults(t *testing.T) {
 		wantText(t, beat.Err, "unknown result")
 	}
 	_, err = c.HeartbeatAll(t.Context(), make([]store.Renewal, 5))
-	wantText(t, err, "6 results to 5 renewals")
+	wantText(t, err, "7 results to 5 renewals")
 }
 
 func TestNewClientNamesEveryField(t *testing.T) {

@@ -36,8 +36,8 @@ func (m *membership) renewed(lease Lease, sent time.Time, phase float64) {
 	if after <= 0 {
 		after = ttl / 3
 	}
-	// Whatever the server asks for, a quarter of the lease stays for trying again.
-	m.interval = max(min(after, ttl*3/4), time.Millisecond)
+	// Whatever the server asks for, a quarter of the lease stays for trying again, and no lease takes a hundred heartbeats.
+	m.interval = max(min(after, ttl*3/4), ttl/100)
 	m.registered = true
 	m.due = sent.Add(time.Duration(phase * float64(m.interval)))
 }
@@ -72,7 +72,7 @@ func judge(err error) verdict {
 		return reput
 	case errors.Is(err, store.ErrDeregistered), errors.As(err, new(*store.InvalidError)):
 		return final
-	case !errors.As(err, &p), p.Status >= http.StatusInternalServerError:
+	case !errors.As(err, &p), p.Status >= http.StatusInternalServerError, p.Status == http.StatusRequestTimeout:
 		return later
 	case p.Status == http.StatusBadRequest, p.Status == http.StatusRequestEntityTooLarge:
 		return final

@@ -1,6 +1,8 @@
 package heartbeat
 
 import (
+	"errors"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -12,6 +14,14 @@ type Lease struct {
 	TTL            Duration  `json:"ttl"`
 	ExpiresAt      time.Time `json:"expires_at"` // by the server's clock
 	HeartbeatAfter Duration  `json:"heartbeat_after"`
+}
+
+// check refuses what is no lease: whoever renewed it at its interval would never pause.
+func (l Lease) check() error {
+	if l.TTL <= 0 {
+		return errors.New("it has no lease")
+	}
+	return nil
 }
 
 // Names are the DNS names of an instance, in presentation form.
@@ -30,10 +40,14 @@ type Registration struct {
 	Created  bool           `json:"-"` // there was no live lease before: status 201
 }
 
+func (r *Registration) complete(http.Header) error { return r.Lease.check() }
+
 // Renewal is the reply to a heartbeat.
 type Renewal struct {
 	Lease Lease `json:"lease"`
 }
+
+func (r *Renewal) complete(http.Header) error { return r.Lease.check() }
 
 // Results of one item of a batch of heartbeats.
 const (
@@ -61,7 +75,28 @@ type Change struct {
 	Revision store.Revision `json:"revision"`
 	State    store.State    `json:"state"`
 	Weight   uint16         `json:"weight"`
-	SafeAt   *time.Time     `json:"safe_at,omitempty"` // where draining
+	SafeAt   *time.Time     `json:"safe_at,omitempty"` // where draining; by the server's clock
+	Date     time.Time      `json:"-"`                 // when the server replied by its clock, in whole seconds; zero where it did not say
+}
+
+// complete reads the Date header (RFC 9110 section 6.6.1).
+func (c *Change) complete(header http.Header) error {
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		c.Date = date
+	}
+	return nil
+}
+
+// Settles returns how long it is, from the reply on, until no cache holds a draining instance any more, whatever this
+// machine's clock says. It is at most a second too much.
+func (c Change) Settles() time.Duration {
+	switch {
+	case c.SafeAt == nil:
+		return 0
+	case c.Date.IsZero():
+		return time.Until(*c.SafeAt)
+	}
+	return c.SafeAt.Sub(c.Date)
 }
 
 // Removal is the reply to a deregistration.

@@ -41,7 +41,7 @@ while; with --wait the command returns when none does any more and the instance 
 				return err
 			}
 			if wait && change.SafeAt != nil {
-				return sleepUntil(ctx, *change.SafeAt)
+				return settle(ctx, change)
 			}
 			return nil
 		})
@@ -62,14 +62,14 @@ func changeTable(service store.Service, id string, change heartbeat.Change) tabl
 	return table{rows: [][]string{{line}}}
 }
 
-// sleepUntil returns nil at t by this machine's clock, or the reason why ctx ended before.
-func sleepUntil(ctx context.Context, t time.Time) error {
-	timer := time.NewTimer(time.Until(t))
+// settle returns nil when no cache holds the instance any more, or the reason why ctx ended before.
+func settle(ctx context.Context, change heartbeat.Change) error {
+	timer := time.NewTimer(change.Settles())
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("wait until %s: %w", clock(t), context.Cause(ctx))
+		return fmt.Errorf("wait until %s: %w", clock(*change.SafeAt), context.Cause(ctx))
 	}
 }
