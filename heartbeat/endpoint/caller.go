@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -49,7 +50,7 @@ func parseHop(hop string) (netip.Addr, error) {
 	if addr, err := netip.ParseAddrPort(hop); err == nil {
 		return addr.Addr().Unmap(), nil
 	}
-	return netip.Addr{}, errForwarded
+	return netip.Addr{}, fmt.Errorf("%w: %.64q", errForwarded, hop)
 }
 
 func isTrusted(addr netip.Addr, trusted []netip.Prefix) bool {

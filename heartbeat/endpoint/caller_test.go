@@ -83,6 +83,23 @@ func TestCallerIsNotNeeded(t *testing.T) {
 	}
 }
 
+// TestCallerThatIsNotNamed holds that a header which names nobody is shown, as far as it is worth showing.
+func TestCallerThatIsNotNamed(t *testing.T) {
+	cfg := config(newStore(t, memstore.Config{}))
+	cfg.TrustedProxies = proxies()
+	a := newAPI(t, cfg)
+	a.peer = "10.0.0.1:1"
+	for header, want := range map[string]string{
+		"198.51.100.7, some host, 10.0.0.2": `does not name the caller: "some host"`,
+		strings.Repeat("x", 9000):           `does not name the caller: "` + strings.Repeat("x", 64) + `"`,
+	} {
+		got := a.call(t, "PUT", web1, `{"port":80}`, "X-Forwarded-For", header).problem(t)
+		if len(got.Errors) != 1 || !strings.HasSuffix(got.Errors[0].Rule, want) {
+			t.Errorf("errors %+v, want the rule to end in %s", got.Errors, want)
+		}
+	}
+}
+
 // FuzzCaller holds that no header makes a caller of a stranger's claim, or panics.
 func FuzzCaller(f *testing.F) {
 	f.Add("203.0.113.9, 198.51.100.7, 10.0.0.2")

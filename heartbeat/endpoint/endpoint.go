@@ -1,7 +1,8 @@
 // Package endpoint is the server's side of registration over HTTP: the calls of the JSON form in package heartbeat,
 // made on the store of a zone, with the health and metrics paths beside them.
 //
-// Every error reply is a problem of RFC 9457, from one table in problem.go. With tokens configured every path but
+// Every error reply is a problem of RFC 9457, from one table in problem.go, but for requests that are no HTTP: those
+// net/http refuses in plain text before anybody here sees them. With tokens configured every path but
 // /livez and /readyz needs one, /metrics and reading included. Where nothing but a loopback address keeps others out,
 // requests for the name of another host are refused.
 package endpoint
@@ -76,7 +77,7 @@ type Config struct {
 
 	Metrics http.Handler  // of /metrics; nil: there is no such path
 	Ready   func() error  // besides the store, what /readyz asks; nil: nothing. Must be safe for concurrent use and not wait
-	Timeout time.Duration // of one call; 0: 5 s
+	Timeout time.Duration // of one call of a store; 0: 5 s
 	Drain   time.Duration // longest wait for running calls when Run ends; 0: 5 s
 	Logger  *slog.Logger  // nil: silent
 }
@@ -109,6 +110,7 @@ func New(cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
 	s := &Server{cfg: cfg, log: cfg.Logger, counters: newCounters(), pacer: newPacer(cfg.Capacity)}
 	for _, z := range cfg.Zones {
+		z.Store = bounded{z.Store, cfg.Timeout}
 		s.zones = append(s.zones, &zone{s, z})
 	}
 	if cfg.AuthMode != AuthNone {

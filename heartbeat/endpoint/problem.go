@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 
@@ -22,6 +23,7 @@ var problems = []struct {
 	{store.ErrGone, http.StatusNotFound, heartbeat.TypeGone, "Lease gone"},
 	{store.ErrUnknown, http.StatusNotFound, heartbeat.TypeUnknown, "Unknown"},
 	{errNoService, http.StatusNotFound, heartbeat.TypeUnknown, "Unknown"},
+	{errNoZone, http.StatusNotFound, heartbeat.TypeUnknown, "Unknown"},
 	{store.ErrDeregistered, http.StatusGone, heartbeat.TypeDeregistered, "Deregistered"},
 	{store.ErrConflict, http.StatusPreconditionFailed, heartbeat.TypeConflict, "Another content is stored"},
 	{store.ErrFull, http.StatusConflict, heartbeat.TypeFull, "Limit reached"},
@@ -29,17 +31,23 @@ var problems = []struct {
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, heartbeat.TypeUnavailable, "Unavailable"},
 	{context.Canceled, http.StatusServiceUnavailable, heartbeat.TypeUnavailable, "Unavailable"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, heartbeat.TypeBlank, ""},
+	{errSlow, http.StatusRequestTimeout, heartbeat.TypeBlank, ""},
 }
 
 // retryAfter is what a 503 asks for, in seconds.
 const retryAfter = "1"
+
+// caching is the Cache-Control of every reply: whoever keeps one asks whether it still holds.
+const caching = "no-cache"
 
 // maxErrors bounds the fields that one reply lists.
 const maxErrors = 32
 
 var (
 	errTooLarge  = errors.New("the body is larger than this call takes")
+	errSlow      = fmt.Errorf("the body must arrive whole within %s", readTimeout)
 	errNoService = errors.New("the service has no live instance")
+	errNoZone    = errors.New("there is no such zone here")
 )
 
 // statusError is a reply that says no more than its status, and one header where that has to go with it.
@@ -123,7 +131,7 @@ func (s *Server) write(w http.ResponseWriter, status int, media string, value an
 	h := w.Header()
 	h.Set("Content-Type", media)
 	h.Set("Content-Length", strconv.Itoa(body.Len()))
-	h.Set("Cache-Control", "no-cache")
+	h.Set("Cache-Control", caching)
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	if _, err := w.Write(body.Bytes()); err != nil {

@@ -62,7 +62,7 @@ func (z *zone) service(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	detail := heartbeat.Service{Service: service, Revision: snapshot.Revision}
+	detail := heartbeat.Service{Service: service, Revision: snapshot.Revision, Instances: []heartbeat.Instance{}}
 	now := time.Now()
 	for i := range snapshot.Instances {
 		detail.Instances = append(detail.Instances, z.shown(service, &snapshot.Instances[i], leases, now))
@@ -130,6 +130,7 @@ func notModified(w http.ResponseWriter, r *http.Request, revision store.Revision
 	if !matchesAny(r.Header.Values("If-None-Match"), tag) {
 		return false
 	}
+	w.Header().Set("Cache-Control", caching)
 	w.WriteHeader(http.StatusNotModified)
 	return true
 }

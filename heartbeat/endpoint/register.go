@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 
 	"github.com/dnsreg/dnsreg/heartbeat"
@@ -118,6 +119,9 @@ func (z *zone) names(service store.Service, in *store.Instance) heartbeat.Names 
 
 // readBody returns the whole body, at most limit octets of it.
 func readBody(r *http.Request, limit int64) ([]byte, error) {
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return nil, &statusError{http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Encoding %q: must be identity", coding), "Accept-Encoding", "identity"}
+	}
 	if r.ContentLength > limit {
 		return nil, fmt.Errorf("%w: %d octets, at most %d are allowed", errTooLarge, r.ContentLength, limit)
 	}
@@ -125,6 +129,8 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)): // the greatest body of any call, met while reading
 		return nil, fmt.Errorf("%w: at most %d octets are allowed", errTooLarge, limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, errSlow
 	case err != nil:
 		return nil, &heartbeat.SyntaxError{Field: "body", Rule: fmt.Sprintf("must arrive whole: %v", err)}
 	case int64(len(data)) > limit:

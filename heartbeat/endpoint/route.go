@@ -2,10 +2,10 @@ package endpoint
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"maps"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -83,14 +83,26 @@ func (s *Server) routes() http.Handler {
 	}
 	mux.HandleFunc("/", s.notFound)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), s.cfg.Timeout)
-		defer cancel()
-		r = r.WithContext(ctx)
 		r.Body = http.MaxBytesReader(w, r.Body, heartbeat.MaxBatchBody)
 		reply := &reply{ResponseWriter: w, status: http.StatusOK, route: "other"}
 		defer func() { s.counters.requests.add(Request{reply.route, reply.status}) }()
+		defer s.survive(reply)
 		s.serve(mux, reply, r)
 	})
+}
+
+// survive answers a call that panicked, unless it had begun to answer: then the connection is cut. net/http would log it
+// where it logs every client's slip, which nobody reads.
+func (s *Server) survive(w *reply) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	s.log.Error("http call panicked", "panic", p, "stack", string(debug.Stack()))
+	if w.begun {
+		panic(http.ErrAbortHandler)
+	}
+	s.fail(w, fmt.Errorf("panic: %v", p))
 }
 
 // serve lets mux answer whoever may ask, but for paths that it would redirect.
@@ -163,12 +175,19 @@ type reply struct {
 	http.ResponseWriter
 	status int
 	route  string
+	begun  bool
 }
 
 // WriteHeader notes the status and passes it on.
 func (r *reply) WriteHeader(status int) {
-	r.status = status
+	r.status, r.begun = status, true
 	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write notes that the reply has begun, and passes the octets on.
+func (r *reply) Write(b []byte) (int, error) {
+	r.begun = true
+	return r.ResponseWriter.Write(b)
 }
 
 // Unwrap is for http.ResponseController.

@@ -241,7 +241,7 @@ func TestChunkedBody(t *testing.T) {
 // net/http would let them do for five seconds.
 func TestStopDoesNotWaitForSilentConnections(t *testing.T) {
 	cfg := config(newStore(t, memstore.Config{}))
-	cfg.Drain = time.Second
+	cfg.Drain = 4 * time.Second
 	server, stop := listen(t, cfg)
 	for range 3 {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL(), "http://"))

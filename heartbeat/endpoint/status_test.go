@@ -33,6 +33,8 @@ var exchanges = []struct {
 	{"register without a body", "PUT", web1, ``, nil, 400, heartbeat.TypeBlank},
 	{"register one too many", "PUT", web + "/instances/web-3", body, nil, 409, heartbeat.TypeFull},
 	{"register too much", "PUT", web1, strings.Repeat(" ", heartbeat.MaxBody+1), nil, 413, heartbeat.TypeBlank},
+	{"register in a coding", "PUT", web1, body, []string{"Content-Encoding", "gzip"}, 415, heartbeat.TypeBlank},
+	{"register in no coding", "PUT", web1, body, []string{"Content-Encoding", "Identity"}, 200, ""},
 	{"register the wrong", "PUT", web1, `{"port":0}`, nil, 422, heartbeat.TypeInvalid},
 
 	{"heartbeat", "POST", web1 + "/heartbeat", ``, nil, 200, ""},

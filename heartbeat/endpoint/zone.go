@@ -48,7 +48,7 @@ func (s *Server) zoneOf(r *http.Request) (*zone, error) {
 			}
 		}
 	}
-	return nil, &statusError{status: http.StatusNotFound, detail: fmt.Sprintf("there is no zone %q here", name)}
+	return nil, fmt.Errorf("zone %q: %w", name, errNoZone)
 }
 
 // checkZones checks what New needs to know of each zone.

@@ -106,7 +106,7 @@ func TestZoneNames(t *testing.T) {
 		}
 	}
 	p := a.call(t, "PUT", "/v1/zones/other.internal/services/web/instances/a", body).problem(t)
-	if p.Status != 404 || p.Type != heartbeat.TypeBlank || p.Detail != `there is no zone "other.internal" here` {
+	if p.Status != 404 || p.Type != heartbeat.TypeUnknown || p.Detail != `zone "other.internal": there is no such zone here` {
 		t.Errorf("problem %+v", p)
 	}
 	got := a.call(t, "DELETE", lab+"/heartbeats", "")
