@@ -22,7 +22,8 @@ func TestWrongFiles(t *testing.T) {
 		{"merge key", "a: &a {ttl: 5s}\ndns: {<<: *a}", "a: is unknown; the nearest key is dns (dnsreg.yaml:1)\n" +
 			"dns.<<: is unknown; the nearest key is dns (dnsreg.yaml:2)"},
 		{"section as value", "dns: 5s", `dns "5s": must be a mapping of keys (dnsreg.yaml:1)`},
-		{"whole file a list", "[dns]", `: must be a mapping of keys (dnsreg.yaml:1)`},
+		{"whole file a word", "hello", `the file "hello": must be a mapping of keys (dnsreg.yaml:1)`},
+		{"whole file a list", "[dns]", `the file: must be a mapping of keys (dnsreg.yaml:1)`},
 		{"list for one", "dns: {ttl: [5s]}", "dns.ttl: must be one value, not a list (dnsreg.yaml:1)"},
 		{"mapping for one", "dns: {ttl: {a: 5s}}", "dns.ttl: must not be a mapping (dnsreg.yaml:1)"},
 		{"mapping for list", "dns: {listen: {a: 5s}}", "dns.listen: must not be a mapping (dnsreg.yaml:1)"},

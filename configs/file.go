@@ -2,6 +2,7 @@ package configs
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -81,7 +82,8 @@ func (d *document) section(n *yaml.Node, prefix string, table map[string]field) 
 	case isNull(n):
 		return
 	case n.Kind != yaml.MappingNode:
-		d.report(strings.TrimSuffix(prefix, "."), n, []fault{{value: n.Value, rule: "must be a mapping of keys"}})
+		whole := cmp.Or(strings.TrimSuffix(prefix, "."), "the file")
+		d.report(whole, n, []fault{{value: n.Value, rule: "must be a mapping of keys"}})
 		return
 	}
 	for key, value := range pairs(n) {

@@ -68,6 +68,8 @@ func TestNearest(t *testing.T) {
 		{"store.uri", "store.url"},
 		{"http.trusted_proxy", "http.trusted_proxies"},
 		{"auth.token", "auth.tokens"},
+		{"dns.rate", "dns.rate_limit"},
+		{"Store.Max", "store.max_instances"},
 		{"LOG.LEVEL", "log.level"},
 		{"logs", "log"},
 		{"", "dns"},

@@ -72,10 +72,15 @@ func (p *problems) report(key, source string, faults []fault) {
 
 const errTwice = "must not be there twice"
 
-// unknownKey returns the rule that an unknown name breaks, with the known name that is nearest to it.
+// unknownKey returns the rule that an unknown name breaks, with the known name that is nearest to it: one that has more
+// words, as DNSREG_ZONE_NAME has to DNSREG_ZONE, or else one that differs by the fewest letters.
 func unknownKey(name string, known []string) string {
-	nearest := slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
-	return "is unknown; the nearest key is " + nearest
+	const rule = "is unknown; the nearest key is "
+	longer := func(k string) bool { return strings.HasPrefix(strings.ToLower(k), strings.ToLower(name)+"_") }
+	if i := slices.IndexFunc(known, longer); i >= 0 {
+		return rule + known[i]
+	}
+	return rule + slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
 }
 
 // distance returns how many characters must be inserted, deleted or replaced to make b of a (Levenshtein).
