@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 
 	"github.com/dnsreg/dnsreg/configs"
 	"github.com/dnsreg/dnsreg/heartbeat"
+	"github.com/dnsreg/dnsreg/internal/dnssd"
 	"github.com/dnsreg/dnsreg/resolverclient"
 )
 
@@ -39,6 +43,33 @@ func addTimeout(cmd *cobra.Command, timeout *time.Duration) {
 	cmd.Flags().DurationVar(timeout, "timeout", 0, "give up after this long with exit code 124 (default: each call has its own limit)")
 }
 
+// checkTimeout refuses what is no limit.
+func checkTimeout(timeout time.Duration) error {
+	if timeout < 0 {
+		return usagef("--timeout %v: must not be negative", timeout)
+	}
+	return nil
+}
+
+// checkServers refuses what is no address of a DNS server.
+func checkServers(servers []string) error {
+	for _, s := range servers {
+		_, port, err := net.SplitHostPort(s)
+		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 {
+			return usagef("--dns %q: must be host:port, such as %s", s, defaultDNS)
+		}
+	}
+	return nil
+}
+
+// checkZone refuses what can be no zone.
+func checkZone(zone string) error {
+	if _, err := dnssd.ParseZone(zone); err != nil {
+		return usagef("--zone %q: %w", zone, err)
+	}
+	return nil
+}
+
 // env returns a variable's value, or preset where it is empty.
 func env(name, preset string) string {
 	if v := os.Getenv(name); v != "" {
@@ -50,7 +81,7 @@ func env(name, preset string) string {
 // client returns a client of the server that the flags name, after a look at the environment for variables that nobody
 // reads.
 func (f *httpFlags) client() (*heartbeat.Client, error) {
-	if err := configs.CheckEnvironment(); err != nil {
+	if err := cmp.Or(configs.CheckEnvironment(), checkTimeout(f.timeout)); err != nil {
 		return nil, err
 	}
 	token, err := readToken(f.tokenFile)
@@ -129,7 +160,7 @@ func (f *dnsFlags) add(cmd *cobra.Command) {
 
 // call runs do with a resolver and the limit of the flags, and closes the resolver.
 func (f *dnsFlags) call(ctx context.Context, do func(context.Context, *resolverclient.Client) error) (err error) {
-	if err := configs.CheckEnvironment(); err != nil {
+	if err := cmp.Or(configs.CheckEnvironment(), checkTimeout(f.timeout), checkServers(f.dns), checkZone(f.zone)); err != nil {
 		return err
 	}
 	client, err := resolverclient.New(resolverclient.Config{Servers: f.dns, Zone: f.zone})

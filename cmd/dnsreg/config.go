@@ -20,7 +20,7 @@ func configCheckCommand() *cobra.Command {
 		Use:     "check",
 		Short:   "Say what is wrong with the configuration, if anything is",
 		Example: "  dnsreg config check --config /etc/dnsreg/dnsreg.yaml",
-		Args:    cobra.NoArgs,
+		Args:    arguments(),
 	}
 	flags := configFlags(cmd)
 	cmd.RunE = verb(func(cmd *cobra.Command, _ []string) error {
@@ -42,7 +42,7 @@ func configPrintCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "print",
 		Short: "Print the configuration as YAML, with the source of each value",
-		Args:  cobra.NoArgs,
+		Args:  arguments(),
 	}
 	flags := configFlags(cmd)
 	cmd.RunE = verb(func(cmd *cobra.Command, _ []string) error {

@@ -18,7 +18,7 @@ func deregisterCommand() *cobra.Command {
 		Use:     "deregister SERVICE ID",
 		Short:   "Remove an instance",
 		Example: "  dnsreg deregister web web-1",
-		Args:    cobra.ExactArgs(2),
+		Args:    arguments("SERVICE", "ID"),
 	}
 	cmd.RunE = verb(func(cmd *cobra.Command, args []string) error {
 		service, err := store.ParseService(args[0])

@@ -21,7 +21,7 @@ func drainCommand() *cobra.Command {
 		Long: `Take an instance out of the answers and keep it registered. Resolvers may use what they know for a
 while; with --wait the command returns when none does any more and the instance can be stopped.`,
 		Example: "  dnsreg drain web web-1 --wait && systemctl stop web",
-		Args:    cobra.ExactArgs(2),
+		Args:    arguments("SERVICE", "ID"),
 	}
 	cmd.RunE = verb(func(cmd *cobra.Command, args []string) error {
 		service, err := store.ParseService(args[0])

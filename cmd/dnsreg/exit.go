@@ -72,15 +72,11 @@ func report(stderr io.Writer, cmd *cobra.Command, err error) int {
 
 // lines returns what is to be said of an error: each problem of a configuration has a line of its own.
 func lines(err error) []string {
-	var wrong *configs.Error
-	if !errors.As(err, &wrong) {
-		return []string{strings.ReplaceAll(err.Error(), "\n", "; ")}
+	all := []string{err.Error()}
+	if wrong := (*configs.Error)(nil); errors.As(err, &wrong) {
+		all = each(wrong.Problems, configs.Problem.String)
 	}
-	all := make([]string, len(wrong.Problems))
-	for i, p := range wrong.Problems {
-		all[i] = p.String()
-	}
-	return all
+	return each(all, func(line string) string { return strings.ReplaceAll(line, "\n", "; ") })
 }
 
 // is reports whether err is one of targets.
@@ -107,7 +103,7 @@ func judge(err error) (code int, hint string) {
 	case is(err, errTimedOut):
 		return exitTimeout, "--timeout allows more"
 	case is(err, store.ErrUnknown, resolverclient.ErrNotFound, resolverclient.ErrNotOffered):
-		return exitNotFound, "dnsreg services lists what is registered"
+		return exitNotFound, "dnsreg services lists what is registered, in the zone that --zone names"
 	case heartbeat.Denied(err):
 		return exitDenied, "--token-file or DNSREG_TOKEN_FILE names the file with a token that may do this"
 	case is(err, store.ErrUnavailable):

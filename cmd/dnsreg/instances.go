@@ -20,7 +20,7 @@ func instancesCommand() *cobra.Command {
 		Use:     "instances SERVICE",
 		Short:   "List the live instances of a service",
 		Example: "  dnsreg instances web\n  dnsreg instances _dns._udp -o json",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments("SERVICE"),
 	}
 	cmd.RunE = verb(func(cmd *cobra.Command, args []string) error {
 		service, err := store.ParseService(args[0])

@@ -62,7 +62,7 @@ func registerCommand() *cobra.Command {
 		Long: `Register an instance and keep it registered by heartbeats until SIGTERM or SIGINT, then deregister it. With
 --once, register it and leave the heartbeats to somebody else.`,
 		Example: "  dnsreg register web --id web-1 --port 8080 --txt version=1.2",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments("SERVICE"),
 	}
 	cmd.RunE = verb(func(cmd *cobra.Command, args []string) error {
 		service, err := store.ParseService(args[0])

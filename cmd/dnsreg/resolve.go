@@ -46,7 +46,7 @@ func resolveCommand() *cobra.Command {
 		Long: `Find a service through DNS, as the Go client sees it, in the order of RFC 2782. With --count, pick an
 instance that many times by a strategy and print how often each was picked.`,
 		Example: "  dnsreg resolve web\n  dnsreg resolve web --strategy weighted-round-robin --count 1000",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments("SERVICE"),
 	}
 	cmd.RunE = verb(func(cmd *cobra.Command, args []string) error {
 		strategy, err := resolverclient.ParseStrategy(strategyName)

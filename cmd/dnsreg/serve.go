@@ -18,7 +18,7 @@ func serveCommand() *cobra.Command {
 one machine's registry in memory: DNS on 127.0.0.1:8053, HTTP on 127.0.0.1:8054, zone svc.internal.
 
 Every key a.b_c of the configuration is the flag --a-b-c, the variable DNSREG_A_B_C and a key of the file.`,
-		Args: cobra.NoArgs,
+		Args: arguments(),
 	}
 	flags := configFlags(cmd)
 	cmd.RunE = verb(func(cmd *cobra.Command, _ []string) error {

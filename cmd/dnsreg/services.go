@@ -15,7 +15,7 @@ func servicesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "services",
 		Short: "List the services that have a live instance",
-		Args:  cobra.NoArgs,
+		Args:  arguments(),
 	}
 	cmd.RunE = verb(func(cmd *cobra.Command, _ []string) error {
 		return flags.call(cmd.Context(), func(ctx context.Context, client *heartbeat.Client) error {

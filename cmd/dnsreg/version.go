@@ -33,7 +33,7 @@ func versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  arguments(),
 		RunE: verb(func(cmd *cobra.Command, _ []string) error {
 			b := build{buildVersion(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
 			return out.print(cmd.OutOrStdout(), b, table{rows: [][]string{{"dnsreg " + b.Version + " " + b.Go + " " + b.Platform}}})
