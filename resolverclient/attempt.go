@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"sync"
@@ -18,7 +17,7 @@ var errUnavailable = errors.New("instance unavailable")
 type attempt struct {
 	service *pools
 	req     *http.Request
-	sent    bool // the request's own body was handed on
+	held    *heldBody // the request's own body, once it was handed on
 
 	mu    sync.Mutex     // guards spare
 	spare *http.Response // the last that said that its instance is unavailable
@@ -31,9 +30,7 @@ func (a *attempt) run() (*http.Response, error) {
 		call = a.hedged
 	}
 	resp, err := call()
-	if a.req.Body != nil && !a.sent {
-		a.req.Body.Close()
-	}
+	a.closeBody()
 	if err == nil {
 		a.keep(nil)
 		return resp, nil
@@ -42,6 +39,16 @@ func (a *attempt) run() (*http.Response, error) {
 		return a.spare, nil
 	}
 	return nil, err
+}
+
+// closeBody ends the use of the request's own body.
+func (a *attempt) closeBody() {
+	switch {
+	case a.held != nil:
+		a.held.end()
+	case a.req.Body != nil:
+		a.req.Body.Close()
+	}
 }
 
 // inTurn sends the request to one instance after the other.
@@ -81,7 +88,8 @@ func (a *attempt) once(ctx context.Context, p Picked) (resp *http.Response, agai
 	pool := a.service.get(p.Endpoint)
 	req, err := a.request(ctx)
 	if err != nil {
-		p.Done(nil)
+		p.Done(context.Canceled) // says nothing of the instance
+		pool.released()
 		return nil, false, err
 	}
 	resp, err = pool.RoundTrip(req)
@@ -118,16 +126,18 @@ func (a *attempt) request(ctx context.Context) (*http.Request, error) {
 	if a.req.Body == nil || a.req.Body == http.NoBody {
 		return a.in(ctx), nil
 	}
+	req := a.req.WithContext(ctx)
 	if a.req.GetBody == nil { // such a request is never hedged: this is its only goroutine
-		a.sent = true
-		return a.in(ctx), nil
+		if a.held == nil {
+			a.held = &heldBody{ReadCloser: a.req.Body}
+		}
+		req.Body = a.held
+		return req, nil
 	}
-	body, err := a.req.GetBody()
-	if err != nil {
+	var err error
+	if req.Body, err = a.req.GetBody(); err != nil {
 		return nil, fmt.Errorf("read the body again: %w", err)
 	}
-	req := a.req.WithContext(ctx)
-	req.Body = body
 	return req, nil
 }
 
@@ -142,7 +152,13 @@ func (a *attempt) in(ctx context.Context) *http.Request {
 // mayRepeat reports whether the request may go to another instance after an error: always where nothing was sent, and
 // else where it does no harm twice.
 func (a *attempt) mayRepeat(ctx context.Context, err error) bool {
-	return !a.sent && ctx.Err() == nil && (IsConnectError(err) || a.idempotent())
+	switch {
+	case ctx.Err() != nil:
+		return false
+	case a.held != nil: // who was connected may go on to read it
+		return IsConnectError(err) && a.held.whole()
+	}
+	return IsConnectError(err) || a.idempotent()
 }
 
 // mayHedge reports whether the request may be under way twice at a time: it does no harm, and its body can be had twice.
@@ -165,35 +181,4 @@ func (a *attempt) unavailable(resp *http.Response) error {
 		return fmt.Errorf("%w: %s", errUnavailable, resp.Status)
 	}
 	return nil
-}
-
-// track has done called once when the reply has been read or closed.
-func track(resp *http.Response, done func()) {
-	if resp.StatusCode == http.StatusSwitchingProtocols { // the body is a connection, which must stay one
-		done()
-		return
-	}
-	resp.Body = &trackedBody{ReadCloser: resp.Body, done: done}
-}
-
-type trackedBody struct {
-	io.ReadCloser
-	once sync.Once
-	done func()
-}
-
-// Read reads from the reply.
-func (b *trackedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		b.once.Do(b.done)
-	}
-	return n, err
-}
-
-// Close closes the reply.
-func (b *trackedBody) Close() error {
-	err := b.ReadCloser.Close()
-	b.once.Do(b.done)
-	return err
 }

@@ -17,9 +17,9 @@ import (
 // goroutines.
 //
 // A request goes to an instance by [Config.Strategy]. Where no connection comes about it goes to another, as
-// [Client.Do] does; where it fails otherwise, or is answered with one of [Config.RetryStatuses], only if it may be sent
-// twice: GET, HEAD, OPTIONS and TRACE, or one with an Idempotency-Key header, and in each case without a body or with
-// GetBody set. Only such a request is hedged, if [Config.HedgeAfter] is set. Retries and hedges are taken from one budget
+// [Client.Do] does, with its body, which nobody has read; where it fails otherwise, or is answered with one of
+// [Config.RetryStatuses], only if it may be sent twice: GET, HEAD, OPTIONS and TRACE, or one with an Idempotency-Key header,
+// and in each case without a body or with GetBody set. Only such a request is hedged, if [Config.HedgeAfter] is set. Retries and hedges are taken from one budget
 // ([Config.RetryShare]). The last instance's reply is returned as it is.
 //
 // Each instance has a pool of connections of its own. When an answer comes that no longer names an instance, its idle

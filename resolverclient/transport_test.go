@@ -1,14 +1,17 @@
 package resolverclient_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -127,10 +130,11 @@ func TestTransportGoesOnToTheNextInstance(t *testing.T) {
 	}{
 		{name: "refused, GET", method: http.MethodGet},
 		{name: "refused, POST with a known body", method: http.MethodPost, body: known},
-		{name: "refused, POST with a body that is gone", method: http.MethodPost, body: opaque, fails: true},
+		{name: "refused, POST with a body to be read once", method: http.MethodPost, body: opaque},
 		{name: "503, GET", bad: busy, method: http.MethodGet},
 		{name: "503, POST", bad: busy, method: http.MethodPost, body: known, fails: true},
 		{name: "503, POST with a key", bad: busy, method: http.MethodPost, body: known, key: true},
+		{name: "503, POST with a key and a body that is gone", bad: busy, method: http.MethodPost, body: opaque, key: true, fails: true},
 		{name: "cut off, GET", bad: cut, method: http.MethodGet},
 		{name: "cut off, POST", bad: cut, method: http.MethodPost, body: known, fails: true},
 	} {
@@ -243,6 +247,30 @@ func TestTransportPassesOthersOn(t *testing.T) {
 	c.CloseIdleConnections()
 }
 
+// No dial function of the base transport leads past the service's instances.
+func TestTransportDialsForItself(t *testing.T) {
+	w := newWebs(t)
+	s := httptest.NewTLSServer(say("instance"))
+	t.Cleanup(s.Close)
+	w.register(s.Listener.Addr().String())
+	base, ok := s.Client().Transport.(*http.Transport)
+	if !ok {
+		t.Fatal("the client of httptest has another transport")
+	}
+	astray := func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("astray") }
+	base.DialContext, base.DialTLSContext = astray, astray
+	//lint:ignore SA1019 deprecated, and yet called where it is set
+	base.DialTLS = func(string, string) (net.Conn, error) { return nil, errors.New("astray") }
+	base.TLSClientConfig.ServerName = "example.com"
+	transport := newClient(t, resolverclient.Config{Servers: []string{w.addr}}).NewTransport(base)
+	t.Cleanup(transport.CloseIdleConnections)
+	req := request(t, http.MethodGet, nil)
+	req.URL.Scheme = "https"
+	if _, body, err := fetch(t, &http.Client{Transport: transport}, req); err != nil || body != "instance" {
+		t.Errorf("got %q, %v", body, err)
+	}
+}
+
 // Without a zone a service has no name. That is an error, and nothing to ask the system's resolver for.
 func TestTransportWithoutZone(t *testing.T) {
 	c, err := resolverclient.New(resolverclient.Config{Servers: []string{"127.0.0.1:1"}})
@@ -252,17 +280,54 @@ func TestTransportWithoutZone(t *testing.T) {
 	defer c.Close()
 	body := new(closeSpy)
 	_, err = c.NewTransport(nil).RoundTrip(request(t, http.MethodPost, body))
-	if err == nil || !strings.Contains(err.Error(), "needs a zone") || !body.closed {
-		t.Errorf("got %v, body closed: %t", err, body.closed)
+	if err == nil || !strings.Contains(err.Error(), "needs a zone") || body.closed.Load() != 1 {
+		t.Errorf("got %v, body closed %d times", err, body.closed.Load())
+	}
+}
+
+// Whatever becomes of a request, its body is closed, once, in the end.
+func TestTransportClosesTheBody(t *testing.T) {
+	w := newWebs(t)
+	reads, _ := w.server(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	ignores, _ := w.server(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusTeapot) })
+	for _, tt := range []struct {
+		name  string
+		addrs []string
+		fails bool
+	}{
+		{"none there", nil, true},
+		{"all refuse", []string{listenClosed(t), listenClosed(t)}, true},
+		{"read", []string{reads}, false},
+		{"not read", []string{ignores}, false},
+		{"read by the next", []string{listenClosed(t), reads}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w.register(tt.addrs...)
+			_, transport := w.client()
+			for range 4 {
+				body := new(closeSpy)
+				resp, err := transport.RoundTrip(request(t, http.MethodPost, body))
+				if (err != nil) != tt.fails {
+					t.Fatalf("got %v, want an error: %t", err, tt.fails)
+				}
+				if err == nil {
+					resp.Body.Close()
+				}
+				eventually(t, "the body closed", func() bool { return body.closed.Load() > 0 })
+				if n := body.closed.Load(); n > 1 {
+					t.Errorf("closed %d times", n)
+				}
+			}
+		})
 	}
 }
 
 // closeSpy is an empty body that notes that it was closed.
-type closeSpy struct{ closed bool }
+type closeSpy struct{ closed atomic.Int32 }
 
 func (*closeSpy) Read([]byte) (int, error) { return 0, io.EOF }
 
 func (s *closeSpy) Close() error {
-	s.closed = true
+	s.closed.Add(1)
 	return nil
 }

@@ -1,0 +1,96 @@
+package resolverclient
+
+import (
+	"io"
+	"net/http"
+	"sync"
+)
+
+// heldBody is the body of a request that can be read once. Where an instance could not be connected it was not read, and
+// the next one has it: it is closed by the first that reads it, or when the request has ended.
+type heldBody struct {
+	io.ReadCloser
+
+	mu     sync.Mutex // guards what follows
+	read   bool
+	ended  bool // nobody else will have it
+	asked  bool // to be closed
+	closed bool
+}
+
+// Read reads from the body.
+func (b *heldBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	b.read = true
+	b.mu.Unlock()
+	return b.ReadCloser.Read(p)
+}
+
+// Close closes the body unless another instance may have it.
+func (b *heldBody) Close() error {
+	b.mu.Lock()
+	b.asked = true
+	b.mu.Unlock()
+	return b.settle()
+}
+
+// end says that nobody else will have the body. An instance that has it still closes it itself.
+func (b *heldBody) end() {
+	b.mu.Lock()
+	b.ended = true
+	b.mu.Unlock()
+	_ = b.settle() // the reply says what became of the request
+}
+
+// settle closes the body, once, where that was asked for and nobody else may have it.
+func (b *heldBody) settle() error {
+	b.mu.Lock()
+	due := b.asked && (b.read || b.ended) && !b.closed
+	b.closed = b.closed || due
+	b.mu.Unlock()
+	if due {
+		return b.ReadCloser.Close()
+	}
+	return nil
+}
+
+// whole reports whether the body may still be had from its start.
+func (b *heldBody) whole() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.read
+}
+
+// track has done called once when the reply has been read or closed.
+func track(resp *http.Response, done func()) {
+	// A reply that switches protocols has a connection for a body, which must stay one; some callers do not close a body
+	// that has nothing to read.
+	if resp.StatusCode == http.StatusSwitchingProtocols || resp.Body == http.NoBody {
+		done()
+		return
+	}
+	resp.Body = &trackedBody{ReadCloser: resp.Body, done: done}
+}
+
+// trackedBody is the body of a reply.
+type trackedBody struct {
+	io.ReadCloser
+	once sync.Once
+	done func()
+}
+
+// Read reads from the reply.
+func (b *trackedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.once.Do(b.done)
+	}
+	return n, err
+}
+
+// Close closes the reply.
+func (b *trackedBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.once.Do(b.done)
+	return err
+}
