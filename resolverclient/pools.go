@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // pools are the HTTP connections to one service.
@@ -32,10 +33,14 @@ type pool struct {
 	departed  atomic.Bool
 }
 
+// lingers is how long a connection of HTTP/2 may seem busy after the reply to its last request was read.
+const lingers = time.Second
+
 // released is called when a request has ended. In the pool of an instance that is gone it closes what became idle.
 func (p *pool) released() {
 	if p.departed.Load() {
 		p.CloseIdleConnections()
+		time.AfterFunc(lingers, p.CloseIdleConnections)
 	}
 }
 
@@ -48,6 +53,7 @@ func (s *pools) get(e Endpoint) *pool {
 	}
 	p := &pool{Transport: s.base.Clone(), addresses: e.Addresses}
 	p.Proxy, p.DialTLSContext = nil, nil
+	p.DialTLS = nil // deprecated, and yet called where it is set
 	p.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return dialEndpoint(ctx, &s.dialer, network, e)
 	}
