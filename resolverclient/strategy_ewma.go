@@ -60,7 +60,7 @@ func (s *stats) cost(now float64) (cost, fade float64) {
 }
 
 // observe takes a call's time: a peak counts at once, anything less as much as the last observation has faded. A call that
-// was given up would have taken longer: it makes no endpoint look faster. Calls that end at the same time may overwrite each
+// was given up would have taken longer: it makes no endpoint look faster, nor known. Calls that end at the same time may overwrite each
 // other's, which the next ones mend.
 func (s *stats) observe(now, took time.Duration, err error) {
 	givenUp := errors.Is(err, context.Canceled)
@@ -70,10 +70,10 @@ func (s *stats) observe(now, took time.Duration, err error) {
 	at := halfLives(now)
 	fade := max(1, at-math.Float64frombits(s.observed.Load()))
 	seen, faded := float64(took), math.Float64frombits(s.latency.Load())/fade
+	if givenUp && (seen < faded || faded == 0) {
+		return
+	}
 	if seen < faded {
-		if givenUp {
-			return
-		}
 		const share = 0.1
 		seen = faded + share*(seen-faded)
 	}

@@ -217,6 +217,32 @@ func TestPeakEWMALearnsNothingGoodOfCancelledCalls(t *testing.T) {
 	})
 }
 
+// An instance whose first calls were given up is still one of which nothing is known: it is tried by one call at a time.
+func TestPeakEWMAKnowsNothingOfCancelledCalls(t *testing.T) {
+	bubbleBalancer(t, resolverclient.PeakEWMA, weighted(0, 1, 1), func(b *cacheTest, p *resolverclient.Balancer) {
+		calls(b, p, 30, func(port uint16) (time.Duration, error) {
+			if port == 1 {
+				return time.Millisecond, context.Canceled
+			}
+			return 100 * time.Millisecond, nil
+		})
+		given := 0
+		for range 5 {
+			picked, err := p.Pick(b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			if picked.Endpoint.Port == 1 {
+				given++
+			}
+			defer picked.Done(context.Canceled)
+		}
+		if given != 1 {
+			t.Errorf("the unknown one got %d of 5 calls at a time", given)
+		}
+	})
+}
+
 func TestSlowStart(t *testing.T) {
 	records := weighted(0, 10, 10)
 	for _, strategy := range []resolverclient.Strategy{resolverclient.WeightedRoundRobin, resolverclient.WeightedRandom} {
