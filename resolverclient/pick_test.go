@@ -64,15 +64,17 @@ func TestPickReadsFewLines(t *testing.T) {
 }
 
 func TestPickDoesNotAllocate(t *testing.T) {
-	for _, strategy := range allStrategies() {
-		b := balancerOf(t, strategy, weighted(0, 1, 2, 7)...)
-		tally(t, b, 3, 1)
-		if n := testing.AllocsPerRun(1000, func() {
-			if p, err := b.Pick(t.Context()); err == nil {
-				p.Done(nil)
+	for _, instances := range []int{1, 10, 1000} {
+		for _, strategy := range allStrategies() {
+			b := balancerOf(t, strategy, benchRecords(instances)...)
+			tally(t, b, instances, 1)
+			if n := testing.AllocsPerRun(1000, func() {
+				if p, err := b.Pick(t.Context()); err == nil {
+					p.Done(nil)
+				}
+			}); n != 0 {
+				t.Errorf("%v of %d: %v allocations", strategy, instances, n)
 			}
-		}); n != 0 {
-			t.Errorf("%v: %v allocations", strategy, n)
 		}
 	}
 }
