@@ -286,10 +286,14 @@ func (p *packing) addTargets(set *rrset, s *service, all hosts) {
 // addInstances adds the SRV, TXT and address records of the instances that PTR records name.
 func (p *packing) addInstances(set *rrset, s *service, all hosts) {
 	targets := newTargets(set, func(r *record) int32 { return s.instances[r.ref].srv.records[0].ref }, s, all)
-	size := sizeOf(targets)
+	size, txts := sizeOf(targets), make(map[*rrset]uint32)
 	for i := range set.records {
 		in := &s.instances[set.records[i].ref]
-		size += in.srv.size + in.txt.size
+		size += in.srv.size
+		if _, shared := txts[in.txt]; !shared {
+			txts[in.txt] = 0
+			size += in.txt.size
+		}
 	}
 	p.grow(3*len(targets), size)
 	for i, t := range targets {
@@ -297,10 +301,21 @@ func (p *packing) addInstances(set *rrset, s *service, all hosts) {
 		in := &s.instances[set.records[i].ref]
 		own := extra{record: uint16(i), owner: recordSize, gap: uint16(len(targets))}
 		p.add(in.srv, own)
-		p.add(in.txt, own)
+		p.addShared(in.txt, own, txts)
 		p.addHost(t.host, extra{record: uint16(i), owner: recordSize + srvFixed, inSRV: true, gap: t.gap})
 	}
 	p.end()
+}
+
+// addShared is add for a set that several owners have: starts has where in wire it is, 0 while it is not there.
+func (p *packing) addShared(set *rrset, e extra, starts map[*rrset]uint32) {
+	if e.start = starts[set]; e.start == 0 {
+		starts[set] = uint32(len(p.wire))
+		p.add(set, e)
+		return
+	}
+	e.size, e.count = uint16(set.size), uint16(len(set.records))
+	p.sets = append(p.sets, e)
 }
 
 // grow makes room for sets of so many octets in all.

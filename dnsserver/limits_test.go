@@ -3,18 +3,21 @@ package dnsserver_test
 import (
 	"cmp"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"maps"
 	"math/rand/v2"
 	"net"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"github.com/dnsreg/dnsreg/dnsserver"
+	"github.com/dnsreg/dnsreg/store"
 )
 
 // TestT5ShorterUnderLoad fills a server: the wait for the next message is cut to a quarter.
@@ -98,6 +101,32 @@ func TestLargeMessagesAllocateLittle(t *testing.T) {
 		} {
 			if n := allocated(f); n > maxAllocated {
 				t.Errorf("%s over %s: %d octets", name, over, n)
+			}
+		}
+	}
+}
+
+// TestFirstAnswersAllocateLittle is the first to ask for the answers of a service that is as large as one may be. To pack
+// them costs no more where each instance has a kilobyte of attributes, since not many of these can differ.
+func TestFirstAnswersAllocateLittle(t *testing.T) {
+	const n, most = 1190, 3 << 9 // for each
+	var txts [2][]string
+	for i := range 5 {
+		for j := range txts {
+			txts[j] = append(txts[j], fmt.Sprintf("%d%d=%s", j, i, strings.Repeat("x", 240)))
+		}
+	}
+	plain, rich := many(t, "_big._tcp", n), many(t, "_big._tcp", n)
+	for i := range rich.Instances {
+		rich.Instances[i].TXT = txts[i%len(txts)]
+	}
+	for what, snapshot := range map[string]*store.Snapshot{"plain": plain, "rich": rich} {
+		for name, qtype := range map[string]uint16{
+			"_big._tcp.": dns.TypeSRV, "_BIG._tcp.": dns.TypePTR, "_big._TCP.": dns.TypeTXT, "big.": dns.TypeA, "instance-0007._big._tcp.": dns.TypeSRV,
+		} {
+			s, q, buf := newServer(t, newSource(snapshot)), pack(t, question(name+zone, qtype)), make([]byte, 0, 65535)
+			if got := allocated(func() { buf = s.Answer(q, buf, dnsserver.TCP) }); got > n*most || buf[7] == 0 {
+				t.Errorf("%s, %s: %d octets, %d answers", what, name, got, buf[7])
 			}
 		}
 	}

@@ -26,7 +26,7 @@ type service struct {
 	err       error    // a name of it cannot be encoded: it cannot be answered
 }
 
-// instance is the record sets of one instance; it has one SRV record and one TXT record.
+// instance is the record sets of one instance; it has one SRV record and one TXT record. That of TXT may be others' too.
 type instance struct {
 	key      []byte
 	srv, txt *rrset
@@ -89,8 +89,8 @@ type compiler struct {
 	names
 	ttl      time.Duration // the greatest that a set may have
 	hostRefs map[string]int32
-	srvs     map[srvKey]bool // there are
-	seen     distinctRecords
+	srvs     map[srvKey]bool   // there are
+	txts     map[string]*rrset // of instances, by the data: the last one made
 
 	octets  []byte   // of the records' data
 	records []record // of the instances' sets
@@ -120,7 +120,7 @@ func compile(z *zone, snapshot *store.Snapshot, ttl time.Duration) *service {
 			hosts:     make([]string, 0, n),
 		},
 		ttl:      ttl,
-		seen:     make(distinctRecords),
+		txts:     make(map[string]*rrset),
 		hostRefs: make(map[string]int32, n),
 		srvs:     make(map[srvKey]bool, n),
 		records:  make([]record, 2*n),
@@ -144,20 +144,20 @@ func compile(z *zone, snapshot *store.Snapshot, ttl time.Duration) *service {
 	return c.service
 }
 
-// size is about how many octets the data of all records takes.
+// size is about how many octets the data of all records takes. TXT records that differ fit into a message.
 func (c *compiler) size() int {
-	n := 0
+	n, txt := 0, 0
 	for live := range c.snapshot.Up() {
-		n += srvFixed + len(live.Host) + 2 + len(c.base) + 1 + 2*len(live.ID) + dnssd.TXTSize(live.TXT)
+		n += srvFixed + len(live.Host) + 2 + len(c.base) + 1 + 2*len(live.ID)
+		txt += dnssd.TXTSize(live.TXT)
 	}
-	return n
+	return n + min(txt, maxMessageSize)
 }
 
 // add adds an instance whose names were checked.
 func (c *compiler) add(live *store.Live) {
 	host := c.hostRef(live.Host)
 	srv := record{data: c.srvData(live), ref: host}
-	txt := record{data: c.data(func(buf []byte) []byte { return dnssd.AppendTXT(buf, live.TXT) }), ref: noReference}
 	ptr := record{data: c.label(live.ID), tail: uint8(len(c.names.wire)), ref: int32(len(c.instances))}
 
 	if key := (srvKey{host, live.Priority, live.EffectiveWeight(), live.Port}); c.srvs[key] {
@@ -166,13 +166,36 @@ func (c *compiler) add(live *store.Live) {
 		c.srvs[key] = true
 		c.srv.add(srv, live.TTL)
 	}
-	c.seen.add(c.txt, txt, live.TTL)
 	c.ptr.add(ptr, live.TTL)
 	for _, sub := range live.Subtypes {
 		c.subtype(sub).add(ptr, live.TTL)
 	}
 	key := c.data(func(buf []byte) []byte { return append(buf, live.Key()...) })
-	c.instances = append(c.instances, instance{key: key, srv: c.single(dns.TypeSRV, srv, live.TTL), txt: c.single(dns.TypeTXT, txt, live.TTL)})
+	c.instances = append(c.instances, instance{key: key, srv: c.single(dns.TypeSRV, srv, live.TTL), txt: c.txtOf(live)})
+}
+
+// txtOf returns an instance's TXT set, whose record is in the service's set then. Instances mostly have the same attributes,
+// and so the same set.
+func (c *compiler) txtOf(live *store.Live) *rrset {
+	start := len(c.octets)
+	data := c.data(func(buf []byte) []byte { return dnssd.AppendTXT(buf, live.TXT) })
+	same := c.txts[string(data)]
+	if same == nil {
+		c.txt.add(record{data: data, ref: noReference}, live.TTL)
+		return c.newTXT(data, live.TTL)
+	}
+	c.octets = c.octets[:start]
+	c.txt.ttl = min(c.txt.ttl, seconds(live.TTL))
+	if same.ttl != min(seconds(c.ttl), seconds(live.TTL)) {
+		return c.newTXT(same.records[0].data, live.TTL)
+	}
+	return same
+}
+
+func (c *compiler) newTXT(data []byte, ttl time.Duration) *rrset {
+	set := c.single(dns.TypeTXT, record{data: data, ref: noReference}, ttl)
+	c.txts[string(data)] = set
+	return set
 }
 
 // data returns what put appends, as a slice that nothing more is appended to.
