@@ -285,7 +285,8 @@ func TestT7HalfClosedConnections(t *testing.T) {
 func TestT7ClientsThatLeave(t *testing.T) {
 	s := start(t, newServer(t, newSource(many(t, "_big._tcp", 500))))
 	q := framed(t, question("_big._tcp."+zone, dns.TypeSRV))
-	for _, part := range [][]byte{nil, q[:1], q[:9], q, append(q[:len(q):len(q)], q...)} {
+	parts := [][]byte{nil, q[:1], q[:9], q, append(q[:len(q):len(q)], q...)}
+	for _, part := range parts {
 		conn := dial(t, s.addr)
 		conn.send(part)
 		if err := conn.SetLinger(0); err != nil { // closing resets the connection
@@ -295,7 +296,10 @@ func TestT7ClientsThatLeave(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "connections still open", func() bool { return s.Stats().TCPOpen == 0 })
+	eventually(t, "connections still open", func() bool {
+		got := s.Stats()
+		return got.TCPAccepted == uint64(len(parts)) && got.TCPOpen == 0
+	})
 	dial(t, s.addr).works()
 }
 
