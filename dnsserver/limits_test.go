@@ -22,7 +22,7 @@ import (
 
 // TestT5ShorterUnderLoad fills a server: the wait for the next message is cut to a quarter.
 func TestT5ShorterUnderLoad(t *testing.T) {
-	const idle = 4 * time.Second
+	const idle = 8 * time.Second
 	s := start(t, newServer(t, newSource(), func(c *dnsserver.Config) { c.MaxTCPConns, c.IdleTimeout = 1, idle }))
 	conn := dial(t, s.addr)
 	conn.works()

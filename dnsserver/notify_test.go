@@ -146,7 +146,12 @@ func TestX4WaitsForChanges(t *testing.T) {
 	src := following{newSource(web(t)), make(chan store.Revision)}
 	s := start(t, newServer(t, src, notifying(r, "")))
 	eventually(t, "told at the start", func() bool { return s.Stats().Notifies.Acknowledged == 1 })
-	src.changes <- src.set(snapshot("_db._tcp", instance(t, "_db._tcp", "db-1")))
+	revision := src.set(snapshot("_db._tcp", instance(t, "_db._tcp", "db-1")))
+	select {
+	case src.changes <- revision:
+	case <-time.After(patience):
+		t.Fatal("nobody waits for changes")
+	}
 	eventually(t, "told of the change", func() bool { _, serial := r.last(t); return serial == 2 })
 }
 
