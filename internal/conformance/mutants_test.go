@@ -94,18 +94,26 @@ func TestMutantsApply(t *testing.T) {
 	}
 }
 
-// TestEveryLineHasAMutant holds that each line that is offered is broken by a mutant.
-func TestEveryLineHasAMutant(t *testing.T) {
-	broken := make(map[string]bool)
+// TestEveryTestHasAMutant holds that each line that is offered is broken by a mutant, and that each test of a line notices
+// one.
+func TestEveryTestHasAMutant(t *testing.T) {
+	broken, noticing := make(map[string]bool), make(map[string]bool)
 	for _, m := range mutants(t) {
+		noticing[m.test] = true
 		for _, line := range m.lines {
 			broken[line] = true
 		}
 	}
 	held, order := conformance(t)
 	for _, line := range order {
-		if len(names(held[line])) > 0 && !broken[line] {
+		tests := names(held[line])
+		if len(tests) > 0 && !broken[line] {
 			t.Errorf("no mutant breaks %s", line)
+		}
+		for _, test := range tests {
+			if !noticing[test] {
+				t.Errorf("%s: no mutant is for %s", line, test)
+			}
 		}
 	}
 }
