@@ -62,7 +62,7 @@ func (k *killable) answered(n int) int {
 // TestAgentsThroughRestart has three Agents of their own through a server that is killed and comes back empty, at once and
 // after a while: within one heartbeat interval after it listens all three are answered, without help.
 func TestAgentsThroughRestart(t *testing.T) {
-	const agents, ttl = 3, 15 * time.Second // a tenth of its interval is what a slow machine may take
+	const agents, ttl = 3, 30 * time.Second // a tenth of its interval is what a slow machine may take
 	for _, outage := range []time.Duration{0, 2 * time.Second} {
 		t.Run(outage.String(), func(t *testing.T) {
 			t.Parallel()
