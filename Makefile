@@ -3,6 +3,9 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
+# Where Debian has the servers that the tests drive; not in everybody's path.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -X main.version=$(VERSION)
 TOOL     := go tool -modfile=$(CURDIR)/tools/go.mod
