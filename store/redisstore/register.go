@@ -33,8 +33,8 @@ func (s *Store) Register(ctx context.Context, service store.Service, instance st
 	w, err := s.judged(ctx, n, next, func(judged store.Revision) (written, error) {
 		begin = time.Now()
 		return s.write(ctx, what, s.scripts.register,
-			[]string{s.keys.meta, s.keys.log, s.keys.rec(service), s.keys.lease(n), s.keys.tomb(n), s.keys.rec(service.Sibling())},
-			freeSize, string(service), n.key, record, millis(in.TTL), leaseText(in.TTL, etag), uint64(judged), string(service.Sibling()))
+			[]string{s.keys.meta, s.keys.log, s.keys.rec(service), s.keys.lease(n), s.keys.tomb(n)},
+			freeSize, string(service), n.key, record, millis(in.TTL), leaseText(in.TTL, etag), uint64(judged))
 	})
 	if err != nil {
 		return store.Registration{}, err

@@ -56,9 +56,8 @@ func (l *lab) rev() int {
 func (l *lab) register(all ...store.Instance) string {
 	keys, args := []string{l.Meta(), l.ChangeLog()}, []any{"e", 1, 39}
 	for _, in := range all {
-		keys = append(keys, l.Rec(web), l.Lease(web, in.ID), l.Tomb(web, in.ID), l.Rec(web.Sibling()))
-		args = append(args, string(web), in.Key(), in.Canonical(), in.TTL.Milliseconds(), redisstore.LeaseText(in.TTL, in.ETag()),
-			1, string(web.Sibling()))
+		keys = append(keys, l.Rec(web), l.Lease(web, in.ID), l.Tomb(web, in.ID))
+		args = append(args, string(web), in.Key(), in.Canonical(), in.TTL.Milliseconds(), redisstore.LeaseText(in.TTL, in.ETag()), 1)
 	}
 	return l.run("register", keys, args...)
 }
@@ -105,7 +104,7 @@ func TestScriptsRefuseAnotherEpoch(t *testing.T) {
 	l.register(instance("a"))
 	before := fmt.Sprint(l.server.Do("HGETALL", l.Meta()), l.server.Do("KEYS", "*"))
 	for script, keys := range map[string]int{
-		"join": 1, "register": 6, "renew": 3, "deregister": 6, "overlay": 5, "tick": 1, "remove": 5, "settle": 1, "clamp": 2, "trim": 3, "restore": 5,
+		"join": 1, "register": 5, "renew": 3, "deregister": 6, "overlay": 5, "tick": 1, "remove": 5, "settle": 1, "clamp": 2, "trim": 3, "restore": 5,
 	} {
 		all := append([]string{l.Meta(), l.ChangeLog()}, slices.Repeat([]string{"{lab}"}, 6)...)
 		if got := l.run(script, all[:keys], "other", 1, "x", "x", 1, "x", 1, "x", 1); got != "[NOEPOCH]" {
@@ -120,7 +119,7 @@ func TestScriptsRefuseALesserRevision(t *testing.T) {
 	l := newLab(t)
 	l.register(instance("a"))
 	before := fmt.Sprint(l.server.Do("HGETALL", l.Meta()), l.server.Do("KEYS", "*"))
-	for script, keys := range map[string]int{"register": 6, "deregister": 6, "overlay": 5, "tick": 1, "remove": 5, "settle": 1} {
+	for script, keys := range map[string]int{"register": 5, "deregister": 6, "overlay": 5, "tick": 1, "remove": 5, "settle": 1} {
 		all := append([]string{l.Meta(), l.ChangeLog()}, slices.Repeat([]string{"{lab}"}, 6)...)
 		if got := l.run(script, all[:keys], "e", l.rev()+1, "x", "x", "x", 1, "x", 1, "x", 1); got != "[NOEPOCH]" {
 			t.Errorf("%s: %s", script, got)
@@ -139,75 +138,6 @@ func TestScriptInit(t *testing.T) {
 	l.expect(fmt.Sprint(l.server.Do("HGET", l.Meta(), "epoch")), "e")
 	l.expect(l.run("init", []string{l.Meta()}, "e", "next", 1<<40, "home2", 60_000), "[OK]")
 	l.expect(fmt.Sprint(l.server.Do("HMGET", l.Meta(), "epoch", "home", "rev", "base")), fmt.Sprintf("[next home2 %d %d]", 1<<40+1<<20, 1<<40+1<<20))
-}
-
-func TestScriptRegister(t *testing.T) {
-	l := newLab(t)
-	rev := l.rev()
-	l.expect(l.register(instance("a")), fmt.Sprintf("[OK %d 0]", rev+1))
-	l.expect(l.register(instance("a")), fmt.Sprintf("[OK %d 1]", rev+1))
-	l.kill("a")
-	l.expect(l.register(instance("a")), fmt.Sprintf("[OK %d 0]", rev+1))
-	l.expect(l.register(instance("a", port(81))), fmt.Sprintf("[OK %d 1]", rev+2))
-	l.expect(fmt.Sprint(l.server.Do("ZSCORE", l.ChangeLog(), string(web))), fmt.Sprint(rev+2))
-	for i := range 38 {
-		l.register(instance(fmt.Sprintf("fill%d", i)))
-	}
-	l.expect(l.register(instance("more")), fmt.Sprintf("[OK %d -1]", l.rev())) // the 40th, judged at revision 1
-	l.expect(l.register(instance("a", port(81))), fmt.Sprintf("[OK %d 1]", l.rev()))
-}
-
-// TestScriptRegisterMany: one call for many instances has what as many calls would have, with one bell, and what is wrong
-// with one instance's keys is told of that one alone.
-func TestScriptRegisterMany(t *testing.T) {
-	l := newLab(t)
-	rev, bells := l.rev(), l.bells()
-	l.register(instance("old"))
-	l.server.Do("HSET", l.Lease(web, "odd"), "a", "hash")
-	got := l.register(instance("a"), instance("old"), instance("odd"), instance("A", port(81)), instance("b"))
-	l.expect(got, fmt.Sprintf("[OK %d 0 %d 1 WRONGTYPE Operation against a key holding the wrong kind of value 0 %d 1 %d 0]",
-		rev+2, rev+2, rev+3, rev+4))
-	l.expect(fmt.Sprint(l.server.Do("ZSCORE", l.ChangeLog(), string(web))), fmt.Sprint(rev+4))
-	l.expect(fmt.Sprint(l.rev()), fmt.Sprint(rev+4))
-	l.expect(fmt.Sprintf("%v of %v", l.server.Do("HEXISTS", l.Rec(web), "odd"), l.server.Do("HLEN", l.Rec(web))), "0 of 3")
-	if n := bells(); n != 2 {
-		t.Errorf("%d bells, want one for each call", n)
-	}
-}
-
-// TestScriptRegisterFillsService: instances that come in one call count for those behind them.
-func TestScriptRegisterFillsService(t *testing.T) {
-	l := newLab(t)
-	all := make([]store.Instance, 41)
-	for i := range all {
-		all[i] = instance(fmt.Sprintf("i%d", i))
-	}
-	rev := l.rev()
-	got := strings.Fields(l.register(all...))
-	l.expect(strings.Join(got[len(got)-6:], " "), fmt.Sprintf("%d 0 %d -1 %d -1]", rev+39, rev+39, rev+39))
-}
-
-// bells begins to count what the bell hears, and returns a function that counts up to now.
-func (l *lab) bells() func() int {
-	l.Helper()
-	l.server.Set("notify-keyspace-events", "Kzx")
-	sub := l.server.Client().Subscribe(l.Context(), "__keyspace@0__:"+l.ChangeLog(), "done")
-	l.Cleanup(func() { _ = sub.Close() })
-	if _, err := sub.Receive(l.Context()); err != nil {
-		l.Fatal(err)
-	}
-	return func() int {
-		l.server.Do("PUBLISH", "done", "")
-		for n := 0; ; n++ {
-			message, err := sub.ReceiveMessage(l.Context())
-			if err != nil {
-				l.Fatal(err)
-			}
-			if message.Channel == "done" {
-				return n
-			}
-		}
-	}
 }
 
 func TestScriptRenew(t *testing.T) {
