@@ -45,6 +45,7 @@ func readSnapshot(r io.Reader, zone string) (*saved, error) {
 		default:
 			err = in.line(line)
 		}
+		in.take(lines.Bytes())
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
@@ -66,9 +67,13 @@ type reader struct {
 	ended bool
 }
 
-func (r *reader) take(line string) {
-	_, _ = io.WriteString(r.hash, line+"\n") // a hash takes whatever there is
+// take adds a line to the hash, which takes whatever there is.
+func (r *reader) take(line []byte) {
+	_, _ = r.hash.Write(line)
+	_, _ = r.hash.Write(newline)
 }
+
+var newline = []byte("\n")
 
 func (r *reader) head(line, zone string) error {
 	want := fmt.Sprintf("%s %d %q ", snapshotHead, snapshotForm, zone)
@@ -76,7 +81,6 @@ func (r *reader) head(line, zone string) error {
 	if !ok {
 		return fmt.Errorf("%w: it begins with %.80q, not with %q", errSnapshot, line, want)
 	}
-	r.take(line)
 	return r.number(revision, (*uint64)(&r.revision))
 }
 
@@ -99,7 +103,6 @@ func (r *reader) line(line string) error {
 	default:
 		err = fmt.Errorf("%w: %.20q is unknown", errSnapshot, kind)
 	}
-	r.take(line)
 	return err
 }
 
