@@ -140,13 +140,20 @@ func timeDeaths(t testing.TB, writer, reader registry, deaths int) delays {
 	return d
 }
 
-// timeRenewals measures renewals in rounds, and their cost by a meter of CPU time.
-func timeRenewals(t testing.TB, s registry, way renewing, n int, e extent, meter func() time.Duration) (perSecond, cost rates) {
+// timeRenewals measures renewals in rounds, and their cost by each of some meters of CPU time.
+func timeRenewals(t testing.TB, s registry, way renewing, n int, e extent, meters ...func() time.Duration) (perSecond rates, costs []rates) {
+	costs = make([]rates, len(meters))
 	for range e.rounds {
-		begin, before := time.Now(), meter()
+		before := make([]time.Duration, len(meters))
+		for i, meter := range meters {
+			before[i] = meter()
+		}
+		begin := time.Now()
 		renewed := way.renew(t, s, n, e.each)
-		cost.add(micros(meter()-before, renewed))
 		perSecond.add(float64(renewed) / time.Since(begin).Seconds())
+		for i, meter := range meters {
+			costs[i].add(micros(meter()-before[i], renewed))
+		}
 	}
-	return perSecond, cost
+	return perSecond, costs
 }

@@ -1,6 +1,7 @@
 package storebench_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -18,22 +19,28 @@ func measureMemory(t testing.TB, s *subject, n int, e extent) {
 	m, stop := startMemory(t, config)
 	took := registerAll(t, m, n)
 	s.set(registrations, "%.0f", float64(n)/took.Seconds())
-	s.set(serverHeap, "%d B", (heap()-empty)/n)
+	held := (heap() - empty) / n
+	s.judge(serverHeap, fmt.Sprintf("%d B", held), float64(held))
 	cpu := func() time.Duration { return processCPU(t) }
-	perSecond, cost := timeRenewals(t, m, renewing{callers: 4, batch: batch}, n, e, cpu)
+	perSecond, costs := timeRenewals(t, m, renewing{callers: 4, batch: batch}, n, e, cpu)
 	s.set(renewalsMany, "%s", perSecond.text("%.0f", ""))
-	s.set(renewServerCPU, "%s", cost.text("%.2f", " µs"))
-	perSecond, _ = timeRenewals(t, m, renewing{callers: callers, batch: 1}, n, e, cpu)
+	s.set(renewServerCPU, "%s", costs[0].text("%.2f", " µs"))
+	perSecond, _ = timeRenewals(t, m, renewing{callers: callers, batch: 1}, n, e)
 	s.set(renewalsOne, "%s", perSecond.text("%.0f", ""))
-	s.set(gone, "%s", timeDeaths(t, m, m, e.deaths).text())
+	ends := timeDeaths(t, m, m, e.deaths)
+	s.judge(gone, ends.text(), ends.millis()...)
 	stopRenewing := keepRenewing(t, m, n, e.load)
-	s.set(visible, "%s", timeChanges(t, m, m, e.changes).text())
+	changes := timeChanges(t, m, m, e.changes)
+	s.judge(visible, changes.text(), changes.millis()...)
 	stopRenewing()
 	stop() // writes the snapshot
+	m, stop = nil, nil
+	heap() // a start has no store of before to clear away
 
 	begin, before := time.Now(), cpu()
 	m, stop = startMemory(t, config)
-	s.set(coldStart, "%.2f s", time.Since(begin).Seconds())
+	ready := time.Since(begin)
+	s.judge(coldStart, fmt.Sprintf("%.2f s", ready.Seconds()), ready.Seconds())
 	s.set(coldServer, "%.2f s", (cpu() - before).Seconds())
 	if got := m.View().Instances(); got < n {
 		t.Errorf("%d of %d instances are back", got, n)

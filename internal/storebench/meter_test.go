@@ -92,9 +92,15 @@ func (d delays) add(t testing.TB, v time.Duration) {
 	}
 }
 
-func (d delays) text() string {
+// millis returns the median, the 99th percentile and the greatest, in milliseconds.
+func (d delays) millis() []float64 {
 	at := func(q float64) float64 { return float64(d.histogram.ValueAtQuantile(q)) / 1000 }
-	return fmt.Sprintf("%.3g / %.3g / %.3g ms", at(50), at(99), at(100))
+	return []float64{at(50), at(99), at(100)}
+}
+
+func (d delays) text() string {
+	m := d.millis()
+	return fmt.Sprintf("%.3g / %.3g / %.3g ms", m[0], m[1], m[2])
 }
 
 // eventually polls until done holds, and ends the test if it does not within a time.

@@ -32,7 +32,8 @@ func measureRedis(t testing.TB, s *subject, n int, e extent) {
 	reader := b.start()
 	b.idle()
 	b.changes(writer, reader)
-	b.set(gone, "%s", timeDeaths(t, writer, reader, e.deaths).text())
+	ends := timeDeaths(t, writer, reader, e.deaths)
+	b.judge(gone, ends.text(), ends.millis()...)
 	stopWriter()
 }
 
@@ -51,15 +52,17 @@ func (b *redisBench) register() {
 		return one.View().Instances() == b.n && two.View().Instances() == b.n
 	})
 	used := b.meter() - before
-	scripts, reads := b.commandTime("evalsha")+b.commandTime("eval"), b.commandTime("evalsha_ro")
+	stats := b.server.CommandStats() // by the clock, so that only shares of the times tell something
+	scripts, reads := stats["evalsha"].CPU+stats["eval"].CPU, stats["evalsha_ro"].CPU
 	b.set(registrations, "%.0f", float64(b.n)/took.Seconds())
 	b.set(registerCPU, "%.1f µs", micros(used, b.n))
-	b.set(scriptCPU, "%.1f µs", micros(used, b.n)*float64(scripts)/float64(scripts+reads))
-	b.set(redisMemory, "%d B", (redisMemoryUsed(b, b.server)-memory)/b.n)
+	script := micros(used, b.n) * float64(scripts) / float64(scripts+reads)
+	b.judge(scriptCPU, fmt.Sprintf("%.1f µs", script), script)
+	b.set(scriptRatio, "%.1f", script/b.bare())
+	b.set(perScript, "%.0f", float64(b.n)/float64(stats["evalsha"].Calls))
+	taken := (redisMemoryUsed(b, b.server) - memory) / b.n
+	b.judge(redisMemory, fmt.Sprintf("%d B", taken), float64(taken))
 }
-
-// commandTime returns how long Redis says that it was in a command: by the clock, so that only its share tells something.
-func (b *redisBench) commandTime(name string) time.Duration { return b.server.CommandStats()[name].CPU }
 
 // launch starts a server and does not wait for it.
 func (b *redisBench) launch() (s *redisstore.Store, stop func()) {
@@ -93,12 +96,14 @@ func (b *redisBench) coldStart() (s *redisstore.Store, stop func()) {
 	before := processCPU(b)
 	s, stop = b.launch()
 	await(b, s, func(v *store.View) bool { return v.Instances() == b.n })
-	b.set(coldStart, "%.2f s", time.Since(begin).Seconds())
+	ready := time.Since(begin).Seconds()
+	b.judge(coldStart, fmt.Sprintf("%.2f s", ready), ready)
 	b.set(coldServer, "%.2f s", (processCPU(b) - before).Seconds())
 	redisReady := b.meter()
 	b.set(coldRedis, "%.2f s", (redisReady - redisBefore).Seconds())
 	b.reaper(s, redisReady)
-	b.set(serverHeap, "%d B", (heap()-empty)/b.n)
+	held := (heap() - empty) / b.n
+	b.judge(serverHeap, fmt.Sprintf("%d B", held), float64(held))
 	return s, stop
 }
 
@@ -111,39 +116,45 @@ func (b *redisBench) reaper(s *redisstore.Store, before time.Duration) {
 	b.set(shareReaper, "%.1f %%", float64(b.n)/every*cost/1e4)
 }
 
+// renewals measures renewals of many a call in turn with the bare command, and then those of one.
 func (b *redisBench) renewals(s *redisstore.Store) {
 	many, one := renewing{callers: 4, batch: batch}, renewing{callers: callers, batch: 1}
-	perSecond, cost := timeRenewals(b, s, many, b.n, b.extent, b.meter)
+	var perSecond, cost, server, bare rates
+	round := b.extent
+	round.rounds = 1
+	for range b.rounds {
+		fast, costs := timeRenewals(b, s, many, b.n, round, b.meter, func() time.Duration { return processCPU(b) })
+		perSecond.add(fast.median())
+		cost.add(costs[0].median())
+		server.add(costs[1].median())
+		bare.add(b.bare())
+	}
 	b.set(renewalsMany, "%s", perSecond.text("%.0f", ""))
-	b.set(renewCPU, "%s", cost.text("%.2f", " µs"))
+	b.judge(renewCPU, cost.text("%.2f", " µs"), cost.median())
 	b.set(shareRenewals, "%.1f %%", float64(b.n)/10*cost.median()/1e4)
-	_, server := timeRenewals(b, s, many, b.n, b.extent, func() time.Duration { return processCPU(b) })
 	b.set(renewServerCPU, "%s", server.text("%.2f", " µs"))
-	b.set(bareCPU, "%s", b.bare().text("%.2f", " µs"))
-	perSecond, cost = timeRenewals(b, s, one, b.n, b.extent, b.meter)
+	b.set(bareCPU, "%s", bare.text("%.2f", " µs"))
+	b.set(renewRatio, "%.2f", cost.median()/bare.median())
+	perSecond, costs := timeRenewals(b, s, one, b.n, b.extent, b.meter)
 	b.set(renewalsOne, "%s", perSecond.text("%.0f", ""))
-	b.set(renewOneCPU, "%s", cost.text("%.2f", " µs"))
+	b.set(renewOneCPU, "%s", costs[0].text("%.2f", " µs"))
 }
 
-// bare sends the command of a renewal alone, of the same leases: less it cannot cost.
-func (b *redisBench) bare() rates {
-	var cost rates
-	for range b.rounds {
-		before, renewed := b.meter(), 0
-		for end := time.Now().Add(b.each); time.Now().Before(end); renewed += batch {
-			_, err := b.server.Client().Pipelined(b.Context(), func(pipe redis.Pipeliner) error {
-				for _, r := range renewalsOf(renewed, batch, b.n) {
-					pipe.GetEx(b.Context(), fmt.Sprintf("dnsreg:{%s}:lease:%s:%s", zone, r.Service, r.ID), term)
-				}
-				return nil
-			})
-			if err != nil {
-				b.Fatal(err)
+// bare sends the command of a renewal alone, of the same leases, and returns what one costs Redis: less it cannot cost.
+func (b *redisBench) bare() float64 {
+	before, renewed := b.meter(), 0
+	for end := time.Now().Add(b.each); time.Now().Before(end); renewed += batch {
+		_, err := b.server.Client().Pipelined(b.Context(), func(pipe redis.Pipeliner) error {
+			for _, r := range renewalsOf(renewed, batch, b.n) {
+				pipe.GetEx(b.Context(), fmt.Sprintf("dnsreg:{%s}:lease:%s:%s", zone, r.Service, r.ID), term)
 			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
 		}
-		cost.add(micros(b.meter()-before, renewed))
 	}
-	return cost
+	return micros(b.meter()-before, renewed)
 }
 
 // idle measures what servers cost that have nothing to do.
@@ -157,5 +168,6 @@ func (b *redisBench) changes(writer, reader registry) {
 	stop := keepRenewing(b, writer, b.n, b.load)
 	begin := time.Now()
 	d := timeChanges(b, writer, reader, b.extent.changes)
-	b.set(visible, "%s (%.0f renewals/s)", d.text(), float64(stop())/time.Since(begin).Seconds())
+	rate := float64(stop()) / time.Since(begin).Seconds()
+	b.judge(visible, fmt.Sprintf("%s (%.0f renewals/s)", d.text(), rate), d.millis()...)
 }
