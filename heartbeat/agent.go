@@ -44,6 +44,8 @@ type AgentConfig struct {
 // server is out of reach it tries again with full jitter, at least every half interval or 30 s: a server that comes
 // back, even empty, knows every entry within one interval.
 //
+// An id belongs to one agent at a time: the one that ends deregisters it, whoever else registered it meanwhile.
+//
 // An entry that was deregistered by somebody else (410) ends, and so does one that breaks a rule of the server (400,
 // 413, 422), since neither heals by itself. Every other refusal (401, 403, 409, 429 …) is tried again, at the next
 // heartbeat while a lease is to be saved and else twice a minute: a server's tokens may be put right and a full service
