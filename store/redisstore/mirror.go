@@ -202,8 +202,9 @@ func (m *mirror) note(ctx context.Context, err error) {
 
 // kindOf tells errors apart for which a line each is worth while: what was tried and how it ended, without ports.
 func kindOf(err error) string {
+	var late interface{ Timeout() bool } // as every error of net is, and that of a context
 	switch {
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &late) && late.Timeout():
 		return "timeout"
 	case fromRedis(err):
 		return err.Error()
