@@ -118,6 +118,7 @@ func (r *reaper) send(ctx context.Context, s *Store, term time.Duration) (string
 func (r *reaper) stand(s *Store, active bool) {
 	if !active {
 		r.dues = nil
+		clear(r.hints)
 	}
 	if r.active.Swap(active) == active {
 		return

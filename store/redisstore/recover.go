@@ -9,7 +9,7 @@ import (
 
 // Bounds of a recovery.
 const (
-	recoverTimeout = 60 * time.Second
+	recoverTimeout = 60 * time.Second // without one more that is back
 	restoreBatch   = 100
 	restoreRound   = 20 // batches between two looks at what came of them
 	restoreStalled = 2 * time.Second
@@ -30,7 +30,9 @@ type kept struct {
 	first bool           // this server began the epoch, and restores before all others
 
 	since, movedAt time.Duration
-	restoring      string        // as last seen, and when it changed
+	restoring      string // as last seen, and when it changed
+	least          int    // that count was, and when it became that
+	leastAt        time.Duration
 	restoredAt     time.Duration // when the first was seen to be through; 0 before
 }
 
@@ -50,6 +52,7 @@ func (m *mirror) recover(ctx context.Context, l look) error {
 	if k.count > 0 {
 		m.join(ctx, l, k)
 	}
+	k.least, k.leastAt = k.count, now
 	m.epoch, m.rev, m.view, m.kept, m.compared = l.epoch, rev, stored, k, now
 	m.store.logger.Warn("the data's history is broken: recovering", "epoch", l.epoch, "revision", rev,
 		"stored", stored.Instances(), "shown", shown.Instances(), "lost", k.count)
@@ -188,13 +191,16 @@ func (m *mirror) restore(ctx context.Context, l look) error {
 	if l.restoring != k.restoring {
 		k.restoring, k.movedAt = l.restoring, now
 	}
+	if k.count < k.least {
+		k.least, k.leastAt = k.count, now
+	}
 	if l.restored == l.epoch && k.restoredAt == 0 {
 		k.restoredAt = now
 	}
 	switch {
 	case k.count == 0:
 		return m.endRecovery(ctx, l)
-	case now-k.since > recoverTimeout, m.store.readOnly.Load() && k.restoredAt > 0 && now-k.restoredAt > readerPatience:
+	case now-k.leastAt > recoverTimeout, m.store.readOnly.Load() && k.restoredAt > 0 && now-k.restoredAt > readerPatience:
 		m.store.logger.Warn("what could not be restored is given up", "instances", k.count)
 		k.lost, k.count = nil, 0
 		return m.endRecovery(ctx, l)
