@@ -23,8 +23,9 @@ type batched interface {
 }
 
 // batcher collects the calls of all callers and sends them in batches. One that begins less than pause after the last
-// waits for so long, or until it is full: many small ones would cost Redis more than the calls themselves. It has no
-// goroutine of its own: whoever waits and finds a slot free sends.
+// waits for so long, or until it is full: many small ones would cost Redis more than the calls themselves. Whoever waits
+// and finds a slot free has a batch sent, by a goroutine that lasts as long: what others wait for is not to hold a caller
+// whose own time is over.
 type batcher[T batched] struct {
 	pause time.Duration
 	most  int                                        // items of a batch, where so many are pending that every slot has that many
@@ -66,12 +67,7 @@ func (b *batcher[T]) await(ctx context.Context, items ...T) error {
 			continue
 		default:
 		}
-		select {
-		case <-items[0].settled():
-		case b.slots <- struct{}{}:
-			b.dispatch(ctx, items[0])
-			<-b.slots
-		case <-ctx.Done():
+		if !b.turn(ctx, items[0]) {
 			for _, item := range items {
 				item.abandon()
 			}
@@ -79,6 +75,40 @@ func (b *batcher[T]) await(ctx context.Context, items ...T) error {
 		}
 	}
 	return nil
+}
+
+// turn waits until item is settled, or for a slot and until the batch that then goes is through. It reports false once
+// ctx has ended.
+func (b *batcher[T]) turn(ctx context.Context, item T) bool {
+	select {
+	case <-item.settled():
+		return true
+	case <-ctx.Done():
+		return false
+	case b.slots <- struct{}{}:
+	}
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		defer func() { <-b.slots }()
+		b.dispatch(ctx, item)
+	}()
+	select {
+	case <-sent:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// drain waits until no batch is on its way.
+func (b *batcher[T]) drain() {
+	for range cap(b.slots) {
+		b.slots <- struct{}{}
+	}
+	for range cap(b.slots) {
+		<-b.slots
+	}
 }
 
 // dispatch sends the oldest pending items, among which item need not be.

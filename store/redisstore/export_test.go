@@ -2,6 +2,9 @@ package redisstore
 
 import (
 	"context"
+	"fmt"
+	"net"
+	"os"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -19,7 +22,46 @@ var (
 	MissingFlags  = missingFlags
 	Salvage       = salvage
 	Mend          = mend
+	KindOf        = kindOf
 )
+
+// ErrTimedOut is what an operation of net ends in whose time is over.
+func ErrTimedOut(op string) error {
+	return fmt.Errorf("look at the revision: %w", &net.OpError{Op: op, Net: "tcp", Err: os.ErrDeadlineExceeded})
+}
+
+// Batches is a batcher whose batches are sent to a test.
+type Batches struct {
+	batcher *batcher[*renewing]
+	Sending chan struct{} // gets an element for each batch that goes
+	Answer  chan error    // what ends one
+}
+
+// NewBatches returns a batcher with so many slots.
+func NewBatches(slots int) *Batches {
+	b := &Batches{Sending: make(chan struct{}), Answer: make(chan error)}
+	b.batcher = &batcher[*renewing]{most: 1, limit: 10, slots: make(chan struct{}, slots), send: func(_ context.Context, batch []*renewing) error {
+		b.Sending <- struct{}{}
+		err := <-b.Answer
+		for _, item := range batch {
+			item.settle(err)
+		}
+		return nil
+	}}
+	return b
+}
+
+// Do makes a call of one item.
+func (b *Batches) Do(ctx context.Context) error {
+	item := &renewing{outcome: newOutcome()}
+	if err := b.batcher.add(item); err != nil {
+		return err
+	}
+	return b.batcher.await(ctx, item)
+}
+
+// Drain waits until no batch is on its way.
+func (b *Batches) Drain() { b.batcher.drain() }
 
 // Script runs one of the scripts by the name of its file.
 func Script(ctx context.Context, c redis.Cmdable, file string, keys []string, args ...any) ([]any, error) {

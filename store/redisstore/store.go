@@ -120,7 +120,10 @@ func (s *Store) Run(ctx context.Context) error {
 	group.Go(func() error { return newMirror(s).run(ctx) })
 	group.Go(func() error { return s.bell.run(ctx, s) })
 	group.Go(func() error { return s.reaper.run(ctx, s) })
-	return errors.Join(group.Wait(), s.redis.Close())
+	err := errors.Join(group.Wait(), s.redis.Close())
+	s.renewals.drain()
+	s.writes.drain()
+	return err
 }
 
 // View returns the registry as it was last seen. It never waits.
