@@ -2,7 +2,9 @@ package dnsserver_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -39,6 +41,39 @@ func TestCacheForgetsWhatIsGone(t *testing.T) {
 	}
 	if r := ask(t, s, "_other._tcp."+zone, dns.TypeSRV); len(r.Answer) != 1 {
 		t.Errorf("%v", r)
+	}
+}
+
+// turning is a source whose view is another one each time that it is looked at.
+type turning struct {
+	*source
+	views [2]*store.View
+	turn  atomic.Int32
+}
+
+func (s *turning) View() *store.View { return s.views[s.turn.Add(1)%2] }
+
+// TestS24OneLookAtTheSource has the contents change between any two looks: an answer is made of what one look has seen.
+func TestS24OneLookAtTheSource(t *testing.T) {
+	src := &turning{source: newSource(only(t, "_http._tcp", "one"))}
+	src.views[0] = src.source.View()
+	src.set(only(t, "_http._tcp", "two"))
+	src.views[1] = src.source.View()
+	s := newServer(t, src)
+	for range 4 {
+		r := exchange(t, s, question("_http._tcp."+zone, dns.TypePTR), dnsserver.UDP)
+		if len(r.Answer) != 1 || len(r.Extra) != 3 {
+			t.Fatalf("%v", r)
+		}
+		label, _, _ := strings.Cut(r.Answer[0].(*dns.PTR).Ptr, ".")
+		for _, rr := range r.Extra {
+			if !strings.HasPrefix(rr.Header().Name, label+".") {
+				t.Errorf("%v belongs to another instance than %s", rr, label)
+			}
+		}
+		if r := exchange(t, s, question("_http._tcp."+zone, dns.TypeSRV), dnsserver.UDP); len(r.Extra) != 1 || r.Answer[0].(*dns.SRV).Target != r.Extra[0].Header().Name {
+			t.Errorf("%v", r)
+		}
 	}
 }
 

@@ -143,7 +143,10 @@ func TestT4SplitMessages(t *testing.T) {
 	if err := conn.SetNoDelay(true); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range framed(t, question("_http._tcp."+zone, dns.TypeSRV)) {
+	q := framed(t, question("_http._tcp."+zone, dns.TypeSRV))
+	conn.send(q[:7])
+	eventually(t, "the beginning was not read", func() bool { return s.IdleConns() == 0 })
+	for _, c := range q[7:] {
 		conn.send([]byte{c})
 	}
 	// Length and body were one write, so that one read gets them.
