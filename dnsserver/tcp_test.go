@@ -255,7 +255,7 @@ func TestT6OldestIdleMakesRoom(t *testing.T) {
 }
 
 func TestT6BusyConnectionsAreKept(t *testing.T) {
-	s := start(t, newServer(t, newSource(), func(c *dnsserver.Config) { c.MaxTCPConns = 2 }))
+	s := start(t, newServer(t, newSource(), func(c *dnsserver.Config) { c.MaxTCPConns, c.MessageTimeout = 2, time.Minute }))
 	q := framed(t, question(zone, dns.TypeSOA))
 	busy := []stream{dial(t, s.addr), dial(t, s.addr)}
 	for _, c := range busy {
