@@ -7,7 +7,8 @@ import (
 )
 
 // silent holds the connections that have not sent an octet yet: probes, and what browsers open ahead. They are no calls,
-// but [http.Server.Shutdown] waits five seconds for each, so a stop closes them first.
+// but [http.Server.Shutdown] waits until each is five seconds old, or has waited headerTimeout for its first request, so a
+// stop closes them first.
 type silent struct {
 	mu      sync.Mutex // guards both
 	conns   map[net.Conn]bool
