@@ -50,17 +50,29 @@ func change(t testing.TB, random *rand.Rand, s *server, m *member, model map[*me
 	case 0, 1:
 		in := m.in
 		in.Weight = weight
-		if _, err = s.Register(t.Context(), m.service, in); err == nil && model[m]&overlaid == 0 {
+		err = insist(t, func() error { _, err := s.Register(t.Context(), m.service, in); return err })
+		if err == nil && model[m]&overlaid == 0 {
 			model[m] = weight
 		}
 	case 2:
 		weight |= overlaid
-		_, err = s.SetOverlay(t.Context(), m.service, m.in.ID, store.Overlay{Weight: &weight})
+		err = insist(t, func() error {
+			_, err := s.SetOverlay(t.Context(), m.service, m.in.ID, store.Overlay{Weight: &weight})
+			return err
+		})
 		if known {
 			model[m] = weight
 		}
 	default:
-		_, err = s.Deregister(t.Context(), m.service, m.in.ID)
+		calls := 0
+		err = insist(t, func() error {
+			calls++
+			_, err := s.Deregister(t.Context(), m.service, m.in.ID)
+			return err
+		})
+		if calls > 1 && errors.Is(err, store.ErrUnknown) {
+			err = nil // one that was not answered in time has done it
+		}
 		delete(model, m)
 	}
 	if err != nil && (known || !errors.Is(err, store.ErrUnknown)) {

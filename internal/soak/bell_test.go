@@ -2,6 +2,7 @@ package soak_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -17,18 +18,13 @@ func changes(t testing.TB, n int, from, to *server) sample {
 	m := newMember(1_000_000, time.Minute, from)
 	for i := range n {
 		m.in.Port = uint16(1000 + i)
-		var r store.Registration
-		eventually(t, bound, "a change is accepted", func() (ok bool) {
-			var err error
-			r, err = from.Register(t.Context(), m.service, m.in)
-			return err == nil
-		})
+		r := from.insist(t, m)
 		begin := time.Now()
 		eventually(t, bound, "the change shows on "+to.name, func() bool { return to.View().Revision() >= r.Revision })
 		took.add(time.Since(begin))
 		pause(t.Context(), jitter(50*time.Millisecond)) // so that changes fall anywhere between two polls
 	}
-	if _, err := from.Deregister(t.Context(), m.service, m.in.ID); err != nil {
+	if err := insist(t, func() error { _, err := from.Deregister(t.Context(), m.service, m.in.ID); return err }); err != nil && !errors.Is(err, store.ErrUnknown) {
 		t.Fatal(err)
 	}
 	return took.take()

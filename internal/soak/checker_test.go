@@ -221,7 +221,7 @@ func (c *checker) overdue(w *watched) {
 		if w.gone[m] {
 			continue
 		}
-		if end, ends := c.end(m); ends && now.After(end) {
+		if end, ends := c.end(m); ends && now.After(end) && (c.strict || now.After(end.Add(patience(bound)-bound))) {
 			w.gone[m] = true // reported once
 			c.report("%s: %v is still in the view, %v after it had to be gone at the latest", w.name, m, now.Sub(end))
 		}

@@ -109,7 +109,5 @@ func TestServerStartsBeforeRedis(t *testing.T) {
 	r.Restart()
 	t.Logf("follows Redis %v after it came", s.awaitSync(t, 2*bound))
 	m := newMember(1, lease(), s)
-	if _, err := s.Register(t.Context(), m.service, m.in); err != nil {
-		t.Errorf("register: %v", err)
-	}
+	s.insist(t, m)
 }

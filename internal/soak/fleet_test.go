@@ -132,9 +132,7 @@ func (w *world) join(m *member) {
 	w.fleet.mu.Lock()
 	w.members = append(w.members, m)
 	w.fleet.mu.Unlock()
-	if err := w.register(m); err != nil {
-		w.t.Fatalf("register %v: %v", m, err)
-	}
+	eventually(w.t, bound, "register "+m.String(), func() bool { return w.register(m) == nil })
 	for _, s := range w.servers {
 		eventually(w.t, bound, s.name+" shows "+m.String(), func() bool { return s.View().Service(m.service).Find(m.in.ID) != nil })
 	}

@@ -108,9 +108,10 @@ func TestKilledRedisComesBackOlder(t *testing.T) {
 	other := newMember(len(w.members), lease(), w.servers[1])
 	w.join(other) // and lacks this one
 	weight := uint16(7)
-	if _, err := w.servers[0].SetOverlay(t.Context(), moved.service, moved.in.ID, store.Overlay{Weight: &weight}); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, bound, "an overlay is accepted", func() bool {
+		_, err := w.servers[0].SetOverlay(t.Context(), moved.service, moved.in.ID, store.Overlay{Weight: &weight})
+		return err == nil
+	})
 	w.check.await(bound)
 
 	w.check.fault()

@@ -97,9 +97,7 @@ func TestRandomNames(t *testing.T) {
 	r := redistest.Start(t)
 	a := serve(t, "a", r.URL())
 	m := newMember(1, time.Minute, a)
-	if _, err := a.Register(t.Context(), m.service, m.in); err != nil {
-		t.Fatal(err)
-	}
+	a.insist(t, m)
 	pass(t, time.Second)
 	before, begin := r.CommandStats(), time.Now()
 	pass(t, 3*time.Second)

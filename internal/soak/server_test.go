@@ -102,6 +102,30 @@ func (s *server) awaitSync(t testing.TB, within time.Duration) time.Duration {
 	return eventually(t, within, "server "+s.name+" follows Redis", s.synced)
 }
 
+// insist calls again while the store is out of reach, as it is for a moment on a busy machine: nothing that a test does is
+// another thing when done twice.
+func insist(t testing.TB, call func() error) (err error) {
+	t.Helper()
+	eventually(t, bound, "the store is in reach", func() bool {
+		err = call()
+		return !isUnavailable(err)
+	})
+	return err
+}
+
+// insist registers an instance, again where the store is out of reach for a moment.
+func (s *server) insist(t testing.TB, m *member) (r store.Registration) {
+	t.Helper()
+	err := insist(t, func() (err error) {
+		r, err = s.Register(t.Context(), m.service, m.in)
+		return err
+	})
+	if err != nil {
+		t.Fatalf("register %v: %v", m, err)
+	}
+	return r
+}
+
 func (s *server) synced() bool {
 	stats := s.redis.Stats()
 	return stats.Freshness == store.Synced && stats.Epoch != "" && stats.Bell != "down" && !stats.Recovering &&
