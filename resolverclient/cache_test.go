@@ -230,6 +230,45 @@ func TestCacheBelievesNotFound(t *testing.T) {
 	})
 }
 
+// "Not found" holds for the lesser of the SOA's TTL and its minimum (RFC 2308 section 5), within bounds.
+func TestCacheBelievesNotFoundAsLongAsTheZoneSays(t *testing.T) {
+	for _, tt := range []struct {
+		name, soa string
+		want      time.Duration
+	}{
+		{"minimum", "svc.internal. 300 SOA ns. host. 1 3600 600 86400 3", 3 * time.Second},
+		{"ttl", "svc.internal. 2 SOA ns. host. 1 3600 600 86400 300", 2 * time.Second},
+		{"longer than NegativeTTL", "svc.internal. 300 SOA ns. host. 1 3600 600 86400 300", 10 * time.Second},
+		{"shorter than a second", "svc.internal. 300 SOA ns. host. 1 3600 600 86400 0", time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, resolverclient.Config{NegativeTTL: 10 * time.Second}, func(b *cacheTest) {
+				soa, err := dns.NewRR(tt.soa)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b.script.set(func(x exchange) {
+					m := new(dns.Msg).SetRcode(x.query, dns.RcodeNameError)
+					m.Ns = []dns.RR{soa}
+					x.reply(m)
+				})
+				for _, step := range []struct {
+					after   time.Duration
+					queries int64
+				}{{0, 1}, {tt.want - time.Millisecond, 1}, {time.Millisecond, 2}} {
+					pass(step.after)
+					if _, _, err := b.lookup(); !errors.Is(err, resolverclient.ErrNotFound) {
+						t.Errorf("got %v, want ErrNotFound", err)
+					}
+					if n := b.queries.of(dns.TypeSRV); n != step.queries {
+						t.Errorf("%d queries after another %v, want %d", n, step.after, step.queries)
+					}
+				}
+			})
+		})
+	}
+}
+
 // A server that fails is not asked by every caller: a failure is kept for a second (RFC 9520).
 func TestCacheKeepsAFailureForASecond(t *testing.T) {
 	bubble(t, resolverclient.Config{Attempts: 1}, func(b *cacheTest) {
