@@ -94,7 +94,7 @@ func (a *attempt) once(ctx context.Context, p Picked) (resp *http.Response, agai
 	}
 	resp, err = pool.RoundTrip(req)
 	if err != nil {
-		p.Done(outrun(ctx, err, time.Since(start), a.service.cfg().HedgeAfter))
+		p.Done(a.blame(ctx, err, time.Since(start)))
 		pool.released()
 		return nil, a.mayRepeat(ctx, err), err
 	}
@@ -108,6 +108,14 @@ func (a *attempt) once(ctx context.Context, p Picked) (resp *http.Response, agai
 	}
 	a.keep(resp)
 	return nil, true, fault
+}
+
+// blame returns the part of an error that speaks against the instance.
+func (a *attempt) blame(ctx context.Context, err error, took time.Duration) error {
+	if a.held != nil && a.held.failed() {
+		return context.Canceled
+	}
+	return outrun(ctx, err, took, a.service.cfg().HedgeAfter)
 }
 
 // keep holds a reply for the case that no better one comes, and closes the one held before.

@@ -1,6 +1,7 @@
 package resolverclient
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -13,6 +14,7 @@ type heldBody struct {
 
 	mu     sync.Mutex // guards what follows
 	read   bool
+	broken bool // reading it failed
 	ended  bool // nobody else will have it
 	asked  bool // to be closed
 	closed bool
@@ -23,7 +25,13 @@ func (b *heldBody) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	b.read = true
 	b.mu.Unlock()
-	return b.ReadCloser.Read(p)
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.mu.Lock()
+		b.broken = true
+		b.mu.Unlock()
+	}
+	return n, err
 }
 
 // Close closes the body unless another instance may have it.
@@ -52,6 +60,13 @@ func (b *heldBody) settle() error {
 		return b.ReadCloser.Close()
 	}
 	return nil
+}
+
+// failed reports whether the body could not be read to its end, which is no fault of the instance.
+func (b *heldBody) failed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.broken
 }
 
 // whole reports whether the body may still be had from its start.

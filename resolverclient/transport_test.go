@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/dnsreg/dnsreg/resolverclient"
@@ -319,6 +320,39 @@ func TestTransportClosesTheBody(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// An upload that breaks off at the caller's end, as those of a proxy's clients do, speaks against no instance.
+func TestTransportBlamesNobodyForABrokenBody(t *testing.T) {
+	w := newWebs(t)
+	counts := make([]atomic.Int32, 3)
+	var addrs []string
+	for i := range counts {
+		addr, _ := w.server(func(_ http.ResponseWriter, r *http.Request) {
+			if _, err := io.Copy(io.Discard, r.Body); err == nil {
+				counts[i].Add(1)
+			}
+		})
+		addrs = append(addrs, addr)
+	}
+	w.register(addrs...)
+	c, _ := w.client()
+	for range 30 {
+		body := io.MultiReader(strings.NewReader("half"), iotest.ErrReader(io.ErrUnexpectedEOF))
+		if _, _, err := fetch(t, c, request(t, http.MethodPost, body)); err == nil {
+			t.Fatal("half a body was sent as a whole")
+		}
+	}
+	for range 30 {
+		if _, _, err := fetch(t, c, request(t, http.MethodGet, nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range counts {
+		if n := counts[i].Load(); n != 10 {
+			t.Errorf("instance %d got %d of 30 requests after uploads that broke off, want 10", i, n)
+		}
 	}
 }
 
