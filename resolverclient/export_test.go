@@ -36,6 +36,18 @@ func (t *Transport) Services() int {
 	return len(t.services)
 }
 
+// Outstanding returns how many picks of the Transport are not done.
+func (t *Transport) Outstanding() (n int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.services {
+		for _, node := range s.balancer.table.Load().all() {
+			n += node.outstanding.Load()
+		}
+	}
+	return n
+}
+
 // MaxSnapshot bounds a snapshot file.
 const MaxSnapshot = maxSnapshot
 
