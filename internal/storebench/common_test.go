@@ -160,7 +160,10 @@ func timeRenewals(t testing.TB, s registry, way renewing, n int, e extent, meter
 			before[i] = meter()
 		}
 		begin := time.Now()
-		renewed := way.renew(t, s, n, e.each)
+		renewed := 0
+		for renewed == 0 && !t.Failed() { // a machine that is busy enough has let nothing be answered in time
+			renewed = way.renew(t, s, n, e.each)
+		}
 		perSecond.add(float64(renewed) / time.Since(begin).Seconds())
 		for i, meter := range meters {
 			costs[i].add(micros(meter()-before[i], renewed))
