@@ -130,3 +130,6 @@ func (s *Server) Addresses() int {
 	}
 	return n
 }
+
+// Fold writes a name to dst with ASCII capitals as small letters.
+func Fold(dst, src []byte) { fold(dst, src) }

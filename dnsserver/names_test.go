@@ -1,6 +1,7 @@
 package dnsserver_test
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -251,6 +252,28 @@ func TestB11OtherClasses(t *testing.T) {
 		m.Question[0].Qclass = class
 		if r := exchange(t, s, m, dnsserver.UDP); rcode(r) != "REFUSED" || len(r.Answer) > 0 || r.Authoritative {
 			t.Errorf("class %d: %v", class, r)
+		}
+	}
+}
+
+// TestB16FoldsEveryOctet has each octet at each place of names that are folded in one piece, in two, and in parts of one.
+func TestB16FoldsEveryOctet(t *testing.T) {
+	for n := 1; n <= 17; n++ {
+		for i := range n {
+			for c := range 256 {
+				in := []byte("AZ@[az`{\xc1\xda\x00\x3fAZ\x80\xffm")[:n]
+				in[i] = byte(c)
+				want := bytes.Clone(in)
+				for j, b := range in {
+					if b >= 'A' && b <= 'Z' {
+						want[j] = b + 'a' - 'A'
+					}
+				}
+				got := make([]byte, n)
+				if dnsserver.Fold(got, in); !bytes.Equal(got, want) {
+					t.Fatalf("%q: %q, want %q", in, got, want)
+				}
+			}
 		}
 	}
 }
