@@ -144,6 +144,8 @@ func TestT4SplitMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := framed(t, question("_http._tcp."+zone, dns.TypeSRV))
+	conn.works()
+	eventually(t, "the connection is not idle", func() bool { return s.IdleConns() == 1 })
 	conn.send(q[:7])
 	eventually(t, "the beginning was not read", func() bool { return s.IdleConns() == 0 })
 	for _, c := range q[7:] {
