@@ -4,8 +4,8 @@ package dnsserver
 
 import "slices"
 
-// line is the octets that a processor loads at once.
-const line = 64
+// loadedAtOnce is the octets that a processor loads at once, of the pair that cacheLine counts.
+const loadedAtOnce = 64
 
 // ahead is what the answers to the queries of a batch are found by, and copied from.
 type ahead struct {
@@ -17,19 +17,17 @@ type ahead struct {
 
 // fetch reads the packed answers to a batch of queries, as far as there are any, and decides nothing. In a large zone
 // each look-up waits for memory three times, for the slot, the pair and the form. Here the waits of all queries
-// overlap, and those of the look-ups that follow are over.
+// overlap, and those of the look-ups that follow are over. It keeps nothing: a slot would keep its whole table.
 func (a *ahead) fetch(batch []query) {
 	for i := range batch {
 		a.slots[i] = batch[i].slot()
 	}
 	for i, s := range a.slots[:len(batch)] {
-		a.pairs[i] = nil
 		if s != nil {
 			a.pairs[i] = s.pair.Load()
 		}
 	}
 	for i, f := range a.pairs[:len(batch)] {
-		a.forms[i] = nil
 		if f != nil {
 			a.forms[i] = f.packed(&batch[i])
 		}
@@ -39,6 +37,9 @@ func (a *ahead) fetch(batch []query) {
 			a.loaded += f.read()
 		}
 	}
+	clear(a.slots[:len(batch)])
+	clear(a.pairs[:len(batch)])
+	clear(a.forms[:len(batch)])
 }
 
 // slot returns where the search for the services begins that the question is about, nil if it is about none.
@@ -66,13 +67,14 @@ func (f *pair) packed(q *query) *form {
 	}
 }
 
-// read reads an octet of each line of a form.
+// read reads an octet of each line of a form, of its beginning alone where a reply can have no more of it: what may be
+// added to a long answer is many times as long.
 func (f *form) read() (sum byte) {
-	for i := 0; i < len(f.tables); i += line {
-		sum += f.tables[i]
-	}
-	for i := 0; i < len(f.wire); i += line {
-		sum += f.wire[i]
+	for _, part := range [...][]byte{f.tables, f.wire} {
+		part = part[:min(len(part), maxMaxUDPSize)]
+		for i := 0; i < len(part); i += loadedAtOnce {
+			sum += part[i]
+		}
 	}
 	return sum
 }

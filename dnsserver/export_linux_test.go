@@ -4,6 +4,7 @@ package dnsserver
 
 import (
 	"net/netip"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -60,6 +61,14 @@ type Batch struct{ loop *batchLoop }
 func (s *Server) NewBatch() Batch {
 	l := &listener{Server: s}
 	return Batch{l.newBatchLoop(nil, worker{Server: s, counts: s.stats.worker()}).(*batchLoop)}
+}
+
+// AnswerSome answers what waits at a socket and reports whether more may wait.
+func (b Batch) AnswerSome(conn syscall.Conn) (more bool, err error) {
+	if b.loop.raw, err = conn.SyscallConn(); err != nil {
+		return false, err
+	}
+	return more, b.loop.raw.Control(func(fd uintptr) { more = b.loop.answerSome(fd) })
 }
 
 // Answer answers BatchSize queries at most, as those of one system call from 127.0.0.1 are, and returns the octets of the

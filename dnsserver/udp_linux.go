@@ -117,7 +117,7 @@ func (b *batchLoop) serve() (err error) {
 }
 
 // answerSome reports false where there is nothing to read. At low rates it does so after a single query without having
-// looked: the kernel hands over one only where it finds no more, and wakes the poller for what comes after that.
+// looked: recvmmsg returns a single one only after it found no second, and what comes after that wakes the poller.
 func (b *batchLoop) answerSome(fd uintptr) bool {
 	for range batchTurn {
 		n, errno := b.receive(fd)
@@ -168,7 +168,9 @@ func (b *batchLoop) answer(n int) {
 			client: addrOf(p.name[:h.Namelen]),
 		})
 	}
-	b.fetch(b.asked[:n])
+	if n > 1 {
+		b.fetch(b.asked[:n])
+	}
 	b.unsent, b.end = 0, 0
 	for i := range b.in[:n] {
 		if !b.asks[i] {

@@ -123,6 +123,33 @@ func TestSendBufferFull(t *testing.T) {
 	<-reader
 }
 
+// TestNothingWaitsAtLowRates has queries come one by one, after which the loop does not look for more, and then more than a
+// batch of them at once: none may be left, since the poller tells only of what comes later.
+func TestNothingWaitsAtLowRates(t *testing.T) {
+	query := message(header(flagsQuery, 1), wireQuestion(t, zone, dns.TypeSOA))
+	server, client := socketPair(t)
+	batch := newServer(t, newSource(), rate(-1, 0)).NewBatch()
+	buf := make([]byte, 512)
+	for _, n := range []int{1, 1, 1, dnsserver.BatchSize + 1, 1, 2, 1} {
+		for range n {
+			if _, err := client.Write(query); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if more, err := batch.AnswerSome(server); err != nil || more {
+			t.Fatalf("%d queries: more %t, %v", n, more, err)
+		}
+		if err := client.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			if _, err := client.Read(buf); err != nil {
+				t.Fatalf("reply %d of %d: %v", i+1, n, err)
+			}
+		}
+	}
+}
+
 func TestReplyControl(t *testing.T) {
 	const (
 		v4     = "1c00000000000000" + "00000000" + "08000000" + "02000000" + "7f000002" + "7f000002" + "00000000"
