@@ -286,12 +286,12 @@ func (p *packing) addTargets(set *rrset, s *service, all hosts) {
 // addInstances adds the SRV, TXT and address records of the instances that PTR records name.
 func (p *packing) addInstances(set *rrset, s *service, all hosts) {
 	targets := newTargets(set, func(r *record) int32 { return s.instances[r.ref].srv.records[0].ref }, s, all)
-	size, txts := sizeOf(targets), make(map[*rrset]uint32)
+	size, starts := sizeOf(targets), make(map[*rrset]uint32)
 	for i := range set.records {
 		in := &s.instances[set.records[i].ref]
 		size += in.srv.size
-		if _, shared := txts[in.txt]; !shared {
-			txts[in.txt] = 0
+		if _, counted := starts[in.txt]; !counted {
+			starts[in.txt] = 0
 			size += in.txt.size
 		}
 	}
@@ -301,13 +301,14 @@ func (p *packing) addInstances(set *rrset, s *service, all hosts) {
 		in := &s.instances[set.records[i].ref]
 		own := extra{record: uint16(i), owner: recordSize, gap: uint16(len(targets))}
 		p.add(in.srv, own)
-		p.addShared(in.txt, own, txts)
+		p.addShared(in.txt, own, starts)
 		p.addHost(t.host, extra{record: uint16(i), owner: recordSize + srvFixed, inSRV: true, gap: t.gap})
 	}
 	p.end()
 }
 
-// addShared is add for a set that several owners have: starts has where in wire it is, 0 while it is not there.
+// addShared is add for a set that several owners have: starts has where in wire it is, 0, where the answer is, while it is
+// not there.
 func (p *packing) addShared(set *rrset, e extra, starts map[*rrset]uint32) {
 	if e.start = starts[set]; e.start == 0 {
 		starts[set] = uint32(len(p.wire))

@@ -109,7 +109,7 @@ func TestLargeMessagesAllocateLittle(t *testing.T) {
 // TestFirstAnswersAllocateLittle is the first to ask for the answers of a service that is as large as one may be. To pack
 // them costs no more where each instance has a kilobyte of attributes, since not many of these can differ.
 func TestFirstAnswersAllocateLittle(t *testing.T) {
-	const n, most = 1190, 3 << 9 // for each
+	const n, most = 1190, 1536 // octets for each
 	var txts [2][]string
 	for i := range 5 {
 		for j := range txts {
@@ -118,7 +118,7 @@ func TestFirstAnswersAllocateLittle(t *testing.T) {
 	}
 	plain, rich := many(t, "_big._tcp", n), many(t, "_big._tcp", n)
 	for i := range rich.Instances {
-		rich.Instances[i].TXT = txts[i%len(txts)]
+		rich.Instances[i].TXT, rich.Instances[i].TTL = txts[i%len(txts)], time.Duration(1+i%3)*time.Second
 	}
 	for what, snapshot := range map[string]*store.Snapshot{"plain": plain, "rich": rich} {
 		for name, qtype := range map[string]uint16{

@@ -24,7 +24,7 @@ type rrset struct {
 	records []record
 	soa     *soa // in place of records
 
-	form atomic.Pointer[form] // at the one name that the set has, once that was asked for it
+	form atomic.Pointer[form] // packed, once it was asked for; several names have one set only of TXT, whose form is for any
 }
 
 // record is the data of one record in wire form.

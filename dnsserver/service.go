@@ -90,7 +90,8 @@ type compiler struct {
 	ttl      time.Duration // the greatest that a set may have
 	hostRefs map[string]int32
 	srvs     map[srvKey]bool   // there are
-	txts     map[string]*rrset // of instances, by the data: the last one made
+	texts    map[string][]byte // the data of the TXT records, by itself
+	txts     map[txtKey]*rrset // of instances
 
 	octets  []byte   // of the records' data
 	records []record // of the instances' sets
@@ -101,6 +102,12 @@ type compiler struct {
 type srvKey struct {
 	host                   int32
 	priority, weight, port uint16
+}
+
+// txtKey is what makes the TXT sets of two instances the same.
+type txtKey struct {
+	data *byte  // the first of compiler.texts' octets
+	ttl  uint32 // in seconds
 }
 
 // compile returns the record sets of a snapshot, nil if no instance of it is answered.
@@ -120,7 +127,8 @@ func compile(z *zone, snapshot *store.Snapshot, ttl time.Duration) *service {
 			hosts:     make([]string, 0, n),
 		},
 		ttl:      ttl,
-		txts:     make(map[string]*rrset),
+		texts:    make(map[string][]byte),
+		txts:     make(map[txtKey]*rrset),
 		hostRefs: make(map[string]int32, n),
 		srvs:     make(map[srvKey]bool, n),
 		records:  make([]record, 2*n),
@@ -179,23 +187,18 @@ func (c *compiler) add(live *store.Live) {
 func (c *compiler) txtOf(live *store.Live) *rrset {
 	start := len(c.octets)
 	data := c.data(func(buf []byte) []byte { return dnssd.AppendTXT(buf, live.TXT) })
-	same := c.txts[string(data)]
-	if same == nil {
+	if same, ok := c.texts[string(data)]; ok {
+		c.octets, data = c.octets[:start], same
+		c.txt.ttl = min(c.txt.ttl, seconds(live.TTL))
+	} else {
+		c.texts[string(data)] = data
 		c.txt.add(record{data: data, ref: noReference}, live.TTL)
-		return c.newTXT(data, live.TTL)
 	}
-	c.octets = c.octets[:start]
-	c.txt.ttl = min(c.txt.ttl, seconds(live.TTL))
-	if same.ttl != min(seconds(c.ttl), seconds(live.TTL)) {
-		return c.newTXT(same.records[0].data, live.TTL)
+	key := txtKey{&data[0], min(seconds(c.ttl), seconds(live.TTL))}
+	if c.txts[key] == nil {
+		c.txts[key] = c.single(dns.TypeTXT, record{data: data, ref: noReference}, live.TTL)
 	}
-	return same
-}
-
-func (c *compiler) newTXT(data []byte, ttl time.Duration) *rrset {
-	set := c.single(dns.TypeTXT, record{data: data, ref: noReference}, ttl)
-	c.txts[string(data)] = set
-	return set
+	return c.txts[key]
 }
 
 // data returns what put appends, as a slice that nothing more is appended to.
