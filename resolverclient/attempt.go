@@ -139,6 +139,7 @@ func (a *attempt) request(ctx context.Context) (*http.Request, error) {
 		if a.held == nil {
 			a.held = &heldBody{ReadCloser: a.req.Body}
 		}
+		a.held.hand()
 		req.Body = a.held
 		return req, nil
 	}

@@ -16,8 +16,15 @@ type heldBody struct {
 	read   bool
 	broken bool // reading it failed
 	ended  bool // nobody else will have it
-	asked  bool // to be closed
+	asked  bool // to be closed, by the instance that has it
 	closed bool
+}
+
+// hand gives the body to an instance. That the one before it asked for its end ends it no longer.
+func (b *heldBody) hand() {
+	b.mu.Lock()
+	b.asked = false
+	b.mu.Unlock()
 }
 
 // Read reads from the body.

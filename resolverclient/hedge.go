@@ -19,7 +19,7 @@ var errOutrun = errors.New("another instance was faster")
 // [PeakEWMA] as a failure of its instance, but not as one in a row: where all are slow, the good ones are outrun too.
 //
 // The calls run at the same time and must be harmless when repeated. Never more than [Config.Tries] instances are
-// called, no one twice, and calls beyond the first are taken from the same budget as the retries of [Balancer.Do]. It
+// called, none twice, and calls beyond the first are taken from the same budget as the retries of [Balancer.Do]. It
 // returns the errors joined where no call succeeds.
 func Hedge[T any](ctx context.Context, b *Balancer, after time.Duration,
 	f func(context.Context, Endpoint) (T, error),

@@ -1,0 +1,98 @@
+package resolverclient_test
+
+import (
+	"crypto/tls"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+
+	"github.com/dnsreg/dnsreg/resolverclient"
+)
+
+// pipeSpy is a body that is written while it is read, and notes that it was closed.
+type pipeSpy struct {
+	*io.PipeReader
+	closed atomic.Int32
+}
+
+func (s *pipeSpy) Close() error {
+	s.closed.Add(1)
+	return s.PipeReader.Close()
+}
+
+// pipeBody returns a body and what fills it.
+func pipeBody() (*pipeSpy, *io.PipeWriter) {
+	r, w := io.Pipe()
+	return &pipeSpy{PipeReader: r}, w
+}
+
+// secure runs a server of HTTP/1 or, with two, of HTTP/2, not registered yet, and returns its address.
+func (w *webs) secure(two bool, h http.HandlerFunc) string {
+	w.Helper()
+	s := httptest.NewUnstartedServer(h)
+	s.EnableHTTP2 = two
+	s.StartTLS()
+	w.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// secureTransport returns a transport to servers of [webs.secure].
+func (w *webs) secureTransport(cfg resolverclient.Config) *resolverclient.Transport {
+	w.Helper()
+	cfg.Servers, cfg.Strategy = []string{w.addr}, resolverclient.RoundRobin
+	t := newClient(w, cfg).NewTransport(&http.Transport{
+		ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // no certificate names web
+	})
+	w.Cleanup(t.CloseIdleConnections)
+	return t
+}
+
+// protocols are the cases of [webs.secure].
+var protocols = []struct {
+	name string
+	two  bool
+}{{"HTTP/1.1", false}, {"HTTP/2.0", true}}
+
+// An instance that replies before it has read the body keeps it, though another that refused it asked for its end.
+func TestTransportLeavesTheBodyToADuplexInstance(t *testing.T) {
+	for _, tt := range protocols {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWebs(t)
+			duplex := w.secure(tt.two, func(rw http.ResponseWriter, r *http.Request) {
+				c := http.NewResponseController(rw)
+				if err := c.EnableFullDuplex(); err != nil && !tt.two {
+					t.Error(err)
+				}
+				rw.WriteHeader(http.StatusOK)
+				_ = c.Flush()
+				_, _ = io.Copy(rw, r.Body)
+			})
+			w.register(listenClosed(t), duplex)
+			transport := w.secureTransport(resolverclient.Config{EjectAfter: -1, EjectShare: -1})
+			for range 4 { // every other one is refused first
+				body, pipe := pipeBody()
+				req := request(t, http.MethodPost, body)
+				req.URL.Scheme = "https"
+				resp, err := transport.RoundTrip(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.WriteString(pipe, "octets"); err != nil {
+					t.Error(err)
+				}
+				pipe.Close()
+				got, err := io.ReadAll(resp.Body)
+				if string(got) != "octets" || err != nil {
+					t.Errorf("got %q, %v", got, err)
+				}
+				resp.Body.Close()
+				eventually(t, "the body closed", func() bool { return body.closed.Load() > 0 })
+				if n := body.closed.Load(); n != 1 {
+					t.Errorf("closed %d times", n)
+				}
+			}
+		})
+	}
+}
