@@ -14,7 +14,7 @@ type heldBody struct {
 
 	mu     sync.Mutex // guards what follows
 	read   bool
-	broken bool // reading it failed
+	broken bool // reading it failed before anybody asked to close it
 	ended  bool // nobody else will have it
 	asked  bool // to be closed, by the instance that has it
 	closed bool
@@ -35,7 +35,7 @@ func (b *heldBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
 		b.mu.Lock()
-		b.broken = true
+		b.broken = b.broken || !b.asked
 		b.mu.Unlock()
 	}
 	return n, err

@@ -5,8 +5,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/dnsreg/dnsreg/resolverclient"
 )
@@ -95,4 +97,58 @@ func TestTransportLeavesTheBodyToADuplexInstance(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An instance that cuts off uploads is kept out: that the body is closed under its reader then is no fault of the caller's.
+func TestTransportEjectsWhoCutsOffUploads(t *testing.T) {
+	const after = 3
+	cut := map[bool]http.HandlerFunc{
+		false: func(rw http.ResponseWriter, r *http.Request) {
+			_, _ = r.Body.Read(make([]byte, 4))
+			conn, _, err := http.NewResponseController(rw).Hijack()
+			if err == nil {
+				conn.Close()
+			}
+		},
+		true: func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = r.Body.Read(make([]byte, 4))
+			panic(http.ErrAbortHandler)
+		},
+	}
+	for _, tt := range protocols {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWebs(t)
+			var met atomic.Int32
+			bad := w.secure(tt.two, func(rw http.ResponseWriter, r *http.Request) {
+				met.Add(1)
+				cut[tt.two](rw, r)
+			})
+			good := w.secure(tt.two, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+			w.register(bad, good)
+			c := &http.Client{Transport: w.secureTransport(resolverclient.Config{EjectAfter: after, EjectFor: time.Hour})}
+			var uploads sync.WaitGroup
+			defer uploads.Wait()
+			for range 20 {
+				body, pipe := pipeBody()
+				uploads.Go(func() { upload(pipe) })
+				req := request(t, http.MethodPost, body)
+				req.URL.Scheme = "https"
+				_, _, _ = fetch(t, c, req)
+				body.Close() // where it was not, the upload ends here
+			}
+			if n := met.Load(); n != after {
+				t.Errorf("the one that cuts uploads off got %d of 20, want %d and then none", n, after)
+			}
+		})
+	}
+}
+
+// upload writes until the pipe is closed, but for no more than a few thousand octets.
+func upload(pipe *io.PipeWriter) {
+	for range 1000 {
+		if _, err := io.WriteString(pipe, "half"); err != nil {
+			return
+		}
+	}
+	pipe.Close()
 }
