@@ -99,10 +99,14 @@ func (a *attempt) once(ctx context.Context, p Picked) (resp *http.Response, agai
 		return nil, a.mayRepeat(ctx, err), err
 	}
 	fault := a.unavailable(resp)
-	track(resp, func() {
+	done := sync.OnceFunc(func() {
 		p.Done(fault)
 		pool.released()
 	})
+	track(resp, done)
+	if resp.ContentLength == 0 { // nothing to read; its stream may still have to end, which takes the context
+		done()
+	}
 	if fault == nil || !a.mayRepeat(ctx, fault) {
 		return resp, false, nil
 	}

@@ -83,11 +83,12 @@ func (b *heldBody) whole() bool {
 	return !b.read
 }
 
-// track has done called once when the reply has been read or closed.
+// track has done called when the reply has been read or closed, perhaps more than once.
 func track(resp *http.Response, done func()) {
 	// A reply that switches protocols has a connection for a body, which must stay one; some callers do not close a body
-	// that has nothing to read.
-	if resp.StatusCode == http.StatusSwitchingProtocols || resp.Body == http.NoBody {
+	// that has nothing to read, for which HTTP/2 has a value of its own.
+	head := resp.Request != nil && resp.Request.Method == http.MethodHead
+	if head || resp.StatusCode == http.StatusSwitchingProtocols || resp.Body == http.NoBody {
 		done()
 		return
 	}
@@ -97,7 +98,6 @@ func track(resp *http.Response, done func()) {
 // trackedBody is the body of a reply.
 type trackedBody struct {
 	io.ReadCloser
-	once sync.Once
 	done func()
 }
 
@@ -105,7 +105,7 @@ type trackedBody struct {
 func (b *trackedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
-		b.once.Do(b.done)
+		b.done()
 	}
 	return n, err
 }
@@ -113,6 +113,6 @@ func (b *trackedBody) Read(p []byte) (int, error) {
 // Close closes the reply.
 func (b *trackedBody) Close() error {
 	err := b.ReadCloser.Close()
-	b.once.Do(b.done)
+	b.done()
 	return err
 }

@@ -152,3 +152,53 @@ func upload(pipe *io.PipeWriter) {
 	}
 	pipe.Close()
 }
+
+// A reply without a body ends its call, for some callers close none.
+func TestTransportEndsCallsWithoutABody(t *testing.T) {
+	for _, tt := range protocols {
+		for _, method := range []string{http.MethodHead, http.MethodGet} {
+			t.Run(tt.name+" "+method, func(t *testing.T) {
+				w := newWebs(t)
+				w.register(w.secure(tt.two, func(rw http.ResponseWriter, r *http.Request) {
+					if r.Method == http.MethodHead {
+						rw.Header().Set("Content-Length", "5")
+						return
+					}
+					rw.WriteHeader(http.StatusNoContent)
+				}))
+				transport := w.secureTransport(resolverclient.Config{})
+				req := request(t, method, nil)
+				req.URL.Scheme = "https"
+				resp, err := transport.RoundTrip(req)
+				if err != nil || resp.Proto != tt.name {
+					t.Fatalf("got %v, %v", resp, err)
+				}
+				if n := transport.Outstanding(); n != 0 {
+					t.Errorf("%d calls under way after a reply that has no body", n)
+				}
+			})
+		}
+	}
+}
+
+// That a reply says it has no body does not take the context from under a stream that is still to end.
+func TestTransportReadsAHedgedReplyOfNothing(t *testing.T) {
+	w := newWebs(t)
+	replied := make(chan struct{})
+	w.register(w.secure(true, func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Length", "0")
+		_ = http.NewResponseController(rw).Flush()
+		<-replied
+	}))
+	req := request(t, http.MethodGet, nil)
+	req.URL.Scheme = "https"
+	resp, err := w.secureTransport(resolverclient.Config{HedgeAfter: time.Hour}).RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(replied)
+	if body, err := io.ReadAll(resp.Body); len(body) != 0 || err != nil {
+		t.Errorf("got %q, %v", body, err)
+	}
+	resp.Body.Close()
+}
