@@ -63,6 +63,28 @@ func (b *Batches) Do(ctx context.Context) error {
 // Drain waits until no batch is on its way.
 func (b *Batches) Drain() { b.batcher.drain() }
 
+// Looks takes up what is missing at looks of a recovery, and reports whether the last one gives up.
+func Looks(looks ...Look) bool {
+	p, stalled := progress{least: looks[0].Missing, leastAt: looks[0].At, lookedAt: looks[0].At, gap: recoverGap}, false
+	for _, l := range looks[1:] {
+		stalled = p.stalled(l.Missing, l.At)
+	}
+	return stalled
+}
+
+// Look is when Redis was looked at, and how many were missing then.
+type Look struct {
+	At      time.Duration
+	Missing int
+}
+
+// StandbyPause returns how long a reaper pauses that stands by and has heard of a lease's end.
+func StandbyPause(s *Store) time.Duration {
+	r := reaper{hints: map[name]bool{nameOf("_web._tcp", "a"): true}, ticks: s.now()}
+	r.stand(s, false)
+	return r.pause(s)
+}
+
 // Script runs one of the scripts by the name of its file.
 func Script(ctx context.Context, c redis.Cmdable, file string, keys []string, args ...any) ([]any, error) {
 	s, err := loadScripts()

@@ -9,7 +9,8 @@ import (
 
 // Bounds of a recovery.
 const (
-	recoverTimeout = 60 * time.Second // without one more that is back
+	recoverTimeout = 60 * time.Second // of looks without one more that is back
+	recoverGap     = 5 * time.Second  // and the poll's interval: between looks so far apart Redis was out of reach
 	restoreBatch   = 100
 	restoreRound   = 20 // batches between two looks at what came of them
 	restoreStalled = 2 * time.Second
@@ -31,9 +32,25 @@ type kept struct {
 
 	since, movedAt time.Duration
 	restoring      string // as last seen, and when it changed
-	least          int    // that count was, and when it became that
-	leastAt        time.Duration
+	progress       progress
 	restoredAt     time.Duration // when the first was seen to be through; 0 before
+}
+
+// progress tells a recovery that stands still from one that cannot go on because Redis is out of reach.
+type progress struct {
+	least    int // that was missing, and when it became that, or when Redis came back into reach
+	leastAt  time.Duration
+	lookedAt time.Duration // when Redis was last looked at
+	gap      time.Duration // between two looks, beyond which Redis was out of reach
+}
+
+// stalled takes up how many are missing at a look, and reports whether nothing has come back for too long.
+func (p *progress) stalled(missing int, now time.Duration) bool {
+	if missing < p.least || now-p.lookedAt > p.gap {
+		p.least, p.leastAt = missing, now
+	}
+	p.lookedAt = now
+	return now-p.leastAt > recoverTimeout
 }
 
 // recover takes up a new epoch: it loads what Redis has, and keeps what is missing there until it is back.
@@ -52,7 +69,7 @@ func (m *mirror) recover(ctx context.Context, l look) error {
 	if k.count > 0 {
 		m.join(ctx, l, k)
 	}
-	k.least, k.leastAt = k.count, now
+	k.progress = progress{least: k.count, leastAt: now, lookedAt: now, gap: recoverGap + m.store.config.Poll}
 	m.epoch, m.rev, m.view, m.kept, m.compared = l.epoch, rev, stored, k, now
 	m.store.logger.Warn("the data's history is broken: recovering", "epoch", l.epoch, "revision", rev,
 		"stored", stored.Instances(), "shown", shown.Instances(), "lost", k.count)
@@ -191,16 +208,14 @@ func (m *mirror) restore(ctx context.Context, l look) error {
 	if l.restoring != k.restoring {
 		k.restoring, k.movedAt = l.restoring, now
 	}
-	if k.count < k.least {
-		k.least, k.leastAt = k.count, now
-	}
+	stalled := k.progress.stalled(k.count, now)
 	if l.restored == l.epoch && k.restoredAt == 0 {
 		k.restoredAt = now
 	}
 	switch {
 	case k.count == 0:
 		return m.endRecovery(ctx, l)
-	case now-k.leastAt > recoverTimeout, m.store.readOnly.Load() && k.restoredAt > 0 && now-k.restoredAt > readerPatience:
+	case stalled, m.store.readOnly.Load() && k.restoredAt > 0 && now-k.restoredAt > readerPatience:
 		m.store.logger.Warn("what could not be restored is given up", "instances", k.count)
 		k.lost, k.count = nil, 0
 		return m.endRecovery(ctx, l)
