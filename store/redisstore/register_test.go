@@ -69,6 +69,20 @@ func TestScriptRegisterCountsSibling(t *testing.T) {
 	l.expect(l.register(instance("b")), fmt.Sprintf("[OK %d -1]", rev+7))
 }
 
+// TestScriptRegisterSiblingsTogether: where a call brings instances of both protocols in turn, those of either count for
+// those behind them of the other.
+func TestScriptRegisterSiblingsTogether(t *testing.T) {
+	l := newLab(t)
+	all := make([]store.Instance, 42)
+	for i := range all {
+		all[i] = instance(fmt.Sprintf("i%d", i))
+	}
+	rev := l.rev()
+	got := strings.Fields(l.registerIn([]store.Service{web, web.Sibling()}, all...))
+	l.expect(strings.Join(got[len(got)-8:], " "), fmt.Sprintf("%d 0 %d -1 %d -1 %d -1]", rev+39, rev+39, rev+39, rev+39))
+	l.expect(fmt.Sprint(l.server.Do("HLEN", l.Rec(web)), l.server.Do("HLEN", l.Rec(web.Sibling()))), "20 19")
+}
+
 // TestScriptRegisterHeld: a record whose lease has ended, as during a hold, is renewed without a change where it is the
 // same, and replaced where it is not.
 func TestScriptRegisterHeld(t *testing.T) {

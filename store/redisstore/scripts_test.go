@@ -54,10 +54,16 @@ func (l *lab) rev() int {
 
 // register registers instances of one service in one call.
 func (l *lab) register(all ...store.Instance) string {
+	return l.registerIn([]store.Service{web}, all...)
+}
+
+// registerIn registers instances of services in turn in one call.
+func (l *lab) registerIn(services []store.Service, all ...store.Instance) string {
 	keys, args := []string{l.Meta(), l.ChangeLog()}, []any{"e", 1, 39}
-	for _, in := range all {
-		keys = append(keys, l.Rec(web), l.Lease(web, in.ID), l.Tomb(web, in.ID))
-		args = append(args, string(web), in.Key(), in.Canonical(), in.TTL.Milliseconds(), redisstore.LeaseText(in.TTL, in.ETag()), 1)
+	for i, in := range all {
+		service := services[i%len(services)]
+		keys = append(keys, l.Rec(service), l.Lease(service, in.ID), l.Tomb(service, in.ID))
+		args = append(args, string(service), in.Key(), in.Canonical(), in.TTL.Milliseconds(), redisstore.LeaseText(in.TTL, in.ETag()), 1)
 	}
 	return l.run("register", keys, args...)
 }
