@@ -22,10 +22,10 @@ type batched interface {
 	fail(error) // settles it, unless it is
 }
 
-// batcher collects the calls of all callers and sends them in batches. One that begins less than pause after the last
-// waits for so long, or until it is full: many small ones would cost Redis more than the calls themselves. Whoever waits
-// and finds a slot free has a batch sent, by a goroutine that lasts as long: what others wait for is not to hold a caller
-// whose own time is over.
+// batcher collects the calls of all callers and sends them in batches. One that is not full goes pause after the last at
+// the earliest: many small ones would cost Redis more than the calls themselves. Whoever waits and finds a slot free has
+// a batch sent, of the oldest pending items, by a goroutine that ends with it: the batch goes on for all others when that
+// caller's own time is over.
 type batcher[T batched] struct {
 	pause time.Duration
 	most  int                                        // items of a batch, where so many are pending that every slot has that many
@@ -55,36 +55,47 @@ func (b *batcher[T]) add(items ...T) error {
 	return nil
 }
 
-// await waits until items are settled, and returns the first error among them, or that of ctx.
+// await waits until items are settled, and returns the first error among them, or that of ctx. The items behind one that
+// failed are of no use to the caller any more.
 func (b *batcher[T]) await(ctx context.Context, items ...T) error {
-	for len(items) > 0 {
-		select {
-		case <-items[0].settled():
-			if err := items[0].result(); err != nil {
+	for ; len(items) > 0; items = items[1:] {
+		for !isSettled(items[0]) {
+			if err := ctx.Err(); err != nil {
+				abandon(items)
 				return err
 			}
-			items = items[1:]
-			continue
-		default:
+			b.turn(ctx, items[0])
 		}
-		if !b.turn(ctx, items[0]) {
-			for _, item := range items {
-				item.abandon()
-			}
-			return ctx.Err()
+		if err := items[0].result(); err != nil {
+			abandon(items[1:])
+			return err
 		}
 	}
 	return nil
 }
 
-// turn waits until item is settled, or for a slot and until the batch that then goes is through. It reports false once
-// ctx has ended.
-func (b *batcher[T]) turn(ctx context.Context, item T) bool {
+func isSettled(item batched) bool {
 	select {
 	case <-item.settled():
 		return true
-	case <-ctx.Done():
+	default:
 		return false
+	}
+}
+
+func abandon[T batched](items []T) {
+	for _, item := range items {
+		item.abandon()
+	}
+}
+
+// turn waits until item is settled, or for a slot and until the batch that then goes is through, but no longer than ctx.
+func (b *batcher[T]) turn(ctx context.Context, item T) {
+	select {
+	case <-item.settled():
+		return
+	case <-ctx.Done():
+		return
 	case b.slots <- struct{}{}:
 	}
 	sent := make(chan struct{})
@@ -95,9 +106,7 @@ func (b *batcher[T]) turn(ctx context.Context, item T) bool {
 	}()
 	select {
 	case <-sent:
-		return ctx.Err() == nil
 	case <-ctx.Done():
-		return false
 	}
 }
 

@@ -35,6 +35,7 @@ type Batches struct {
 	batcher *batcher[*renewing]
 	Sending chan struct{} // gets an element for each batch that goes
 	Answer  chan error    // what ends one
+	Settled func()        // called when one is settled, and not yet through; may be nil
 }
 
 // NewBatches returns a batcher with so many slots.
@@ -46,18 +47,24 @@ func NewBatches(slots int) *Batches {
 		for _, item := range batch {
 			item.settle(err)
 		}
+		if b.Settled != nil {
+			b.Settled()
+		}
 		return nil
 	}}
 	return b
 }
 
-// Do makes a call of one item.
-func (b *Batches) Do(ctx context.Context) error {
-	item := &renewing{outcome: newOutcome()}
-	if err := b.batcher.add(item); err != nil {
+// Do makes a call of so many items, each of which goes by itself.
+func (b *Batches) Do(ctx context.Context, n int) error {
+	items := make([]*renewing, n)
+	for i := range items {
+		items[i] = &renewing{outcome: newOutcome()}
+	}
+	if err := b.batcher.add(items...); err != nil {
 		return err
 	}
-	return b.batcher.await(ctx, item)
+	return b.batcher.await(ctx, items...)
 }
 
 // Drain waits until no batch is on its way.
