@@ -92,6 +92,9 @@ func TestPanicIsLogged(t *testing.T) {
 	if !strings.Contains(log.String(), `msg="http call panicked" panic="a mistake"`) || !strings.Contains(log.String(), "panicking.Register") {
 		t.Errorf("the log says %s", log.String())
 	}
+	if n := strings.Count(log.String(), "level=ERROR"); n != 1 {
+		t.Errorf("%d lines of the log for one mistake:\n%s", n, log.String())
+	}
 	a.must(t, 200, "GET", "/livez", "")
 }
 
@@ -105,6 +108,20 @@ func TestPanicInAReply(t *testing.T) {
 	defer func() {
 		if err, ok := recover().(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 			t.Errorf("the handler ended with %v", err)
+		}
+	}()
+	newAPI(t, cfg).call(t, "GET", "/metrics", "")
+}
+
+// TestAbortedReply holds that a handler which has net/http cut the connection has made no mistake.
+func TestAbortedReply(t *testing.T) {
+	var log strings.Builder
+	cfg := config(newStore(t, memstore.Config{}))
+	cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	cfg.Metrics = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	defer func() {
+		if p := recover(); p != http.ErrAbortHandler || strings.Contains(log.String(), "level=ERROR") {
+			t.Errorf("the handler ended with %v, the log says %s", p, log.String())
 		}
 	}()
 	newAPI(t, cfg).call(t, "GET", "/metrics", "")

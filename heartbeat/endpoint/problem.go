@@ -71,8 +71,18 @@ func (s *Server) fail(w http.ResponseWriter, err error) {
 	}
 	if p.Status == http.StatusInternalServerError {
 		s.log.Error("http call failed", "error", err)
-		p.Detail = "the server's log says more"
+		s.mistaken(w)
+		return
 	}
+	s.problem(w, p)
+}
+
+// mistaken answers that the fault is the server's own, of which its log says more.
+func (s *Server) mistaken(w http.ResponseWriter) {
+	s.problem(w, heartbeat.Problem{Type: heartbeat.TypeBlank, Status: http.StatusInternalServerError, Detail: "the server's log says more"})
+}
+
+func (s *Server) problem(w http.ResponseWriter, p heartbeat.Problem) {
 	if p.Title == "" {
 		p.Title = http.StatusText(p.Status)
 	}

@@ -91,18 +91,21 @@ func (s *Server) routes() http.Handler {
 	})
 }
 
-// survive answers a call that panicked, unless it had begun to answer: then the connection is cut. net/http would log it
-// where it logs every client's slip, which nobody reads.
+// survive answers a call that panicked, unless it had begun to answer or wants it so: then the connection is cut. net/http
+// would log it where it logs every client's slip, which nobody reads.
 func (s *Server) survive(w *reply) {
 	p := recover()
 	if p == nil {
 		return
 	}
-	s.log.Error("http call panicked", "panic", p, "stack", string(debug.Stack()))
-	if w.begun {
+	aborted := p == http.ErrAbortHandler
+	if !aborted {
+		s.log.Error("http call panicked", "panic", p, "stack", string(debug.Stack()))
+	}
+	if aborted || w.begun {
 		panic(http.ErrAbortHandler)
 	}
-	s.fail(w, fmt.Errorf("panic: %v", p))
+	s.mistaken(w)
 }
 
 // serve lets mux answer whoever may ask, but for paths that it would redirect.
