@@ -36,7 +36,8 @@ func (m *membership) renewed(lease Lease, sent time.Time, phase float64) {
 	if after <= 0 {
 		after = ttl / 3
 	}
-	// Whatever the server asks for, a quarter of the lease stays for trying again, and no lease takes a hundred heartbeats.
+	// Whatever the server asks for, a quarter of the lease stays for trying again, and the interval is never less than a
+	// hundredth of the lease.
 	m.interval = max(min(after, ttl*3/4), ttl/100)
 	m.registered = true
 	m.due = sent.Add(time.Duration(phase * float64(m.interval)))

@@ -1,8 +1,9 @@
 // Package endpoint is the server's side of registration over HTTP: the calls of the JSON form in package heartbeat,
 // made on the store of a zone, with the health and metrics paths beside them.
 //
-// Every error reply is a problem of RFC 9457, from one table in problem.go, but for requests that are no HTTP: those
-// net/http refuses in plain text before anybody here sees them. With tokens configured every path but
+// Every error reply is a problem of RFC 9457, a store's error by the table in problem.go, but for requests that net/http
+// refuses before anybody here sees them: what is no HTTP or has too large a header, with a line of plain text, and an
+// Expect that it does not know, without a body. With tokens configured every path but
 // /livez and /readyz needs one, /metrics and reading included. Where nothing but a loopback address keeps others out,
 // requests for the name of another host are refused.
 package endpoint

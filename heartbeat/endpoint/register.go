@@ -119,8 +119,9 @@ func (z *zone) names(service store.Service, in *store.Instance) heartbeat.Names 
 
 // readBody returns the whole body, at most limit octets of it.
 func readBody(r *http.Request, limit int64) ([]byte, error) {
-	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return nil, &statusError{http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Encoding %q: must be identity", coding), "Accept-Encoding", "identity"}
+	coding := strings.Join(r.Header.Values("Content-Encoding"), ", ")
+	if coding != "" && !strings.EqualFold(coding, "identity") {
+		return nil, &statusError{http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Encoding %.64q: must be identity", coding), "Accept-Encoding", "identity"}
 	}
 	if r.ContentLength > limit {
 		return nil, fmt.Errorf("%w: %d octets, at most %d are allowed", errTooLarge, r.ContentLength, limit)

@@ -243,7 +243,6 @@ func TestStopDoesNotWaitForSilentConnections(t *testing.T) {
 	cfg := config(newStore(t, memstore.Config{}))
 	cfg.Drain = time.Minute
 	server, stop := listen(t, cfg)
-	before := time.Now()
 	for range 3 {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL(), "http://"))
 		if err != nil {
@@ -254,10 +253,11 @@ func TestStopDoesNotWaitForSilentConnections(t *testing.T) {
 	if resp, err := http.Get(server.URL() + "/livez"); err != nil || resp.Body.Close() != nil { // the three are accepted by now
 		t.Fatal(err)
 	}
+	before := time.Now()
 	if err := stop(); err != nil {
 		t.Errorf("stop: %v", err)
 	}
 	if took := time.Since(before); took >= 3*time.Second {
-		t.Errorf("stopped %v after the connections were opened", took)
+		t.Errorf("stopping took %v", took)
 	}
 }

@@ -34,6 +34,7 @@ var exchanges = []struct {
 	{"register one too many", "PUT", web + "/instances/web-3", body, nil, 409, heartbeat.TypeFull},
 	{"register too much", "PUT", web1, strings.Repeat(" ", heartbeat.MaxBody+1), nil, 413, heartbeat.TypeBlank},
 	{"register in a coding", "PUT", web1, body, []string{"Content-Encoding", "gzip"}, 415, heartbeat.TypeBlank},
+	{"register in two codings", "PUT", web1, body, []string{"Content-Encoding", "identity", "Content-Encoding", "gzip"}, 415, heartbeat.TypeBlank},
 	{"register in no coding", "PUT", web1, body, []string{"Content-Encoding", "Identity"}, 200, ""},
 	{"register the wrong", "PUT", web1, `{"port":0}`, nil, 422, heartbeat.TypeInvalid},
 
