@@ -207,8 +207,8 @@ func TestLostPort(t *testing.T) {
 }
 
 func TestDoWaitsWhileTheServerLoads(t *testing.T) {
-	s := redistest.Start(t, redistest.WithConfig("enable-debug-command", "yes"),
-		redistest.WithConfig("key-load-delay", "10000"), redistest.WithConfig("loading-process-events-interval-bytes", "1024"))
+	s := redistest.Start(t,
+		redistest.WithConfig("key-load-delay", "20000"), redistest.WithConfig("loading-process-events-interval-bytes", "1024"))
 	for i := range 200 {
 		s.Do("SET", i, strings.Repeat("v", 100))
 	}

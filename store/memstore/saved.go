@@ -34,7 +34,7 @@ const maxLine = 1 << 20
 func readSnapshot(r io.Reader, zone string) (*saved, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
-	in := reader{hash: sha256.New(), known: make(map[store.Service]bool)}
+	in := reader{hash: sha256.New(), newline: []byte("\n"), known: make(map[store.Service]bool)}
 	for n := 1; lines.Scan(); n++ {
 		var err error
 		switch line := lines.Text(); {
@@ -62,18 +62,17 @@ func readSnapshot(r io.Reader, zone string) (*saved, error) {
 // reader reads the lines of a snapshot file.
 type reader struct {
 	saved
-	hash  hash.Hash // of the lines so far
-	known map[store.Service]bool
-	ended bool
+	hash    hash.Hash // of the lines so far
+	newline []byte    // for hash: a conversion for each line would be an allocation for each line
+	known   map[store.Service]bool
+	ended   bool
 }
 
 // take adds a line to the hash, which takes whatever there is.
 func (r *reader) take(line []byte) {
 	_, _ = r.hash.Write(line)
-	_, _ = r.hash.Write(newline)
+	_, _ = r.hash.Write(r.newline)
 }
-
-var newline = []byte("\n")
 
 func (r *reader) head(line, zone string) error {
 	want := fmt.Sprintf("%s %d %q ", snapshotHead, snapshotForm, zone)
