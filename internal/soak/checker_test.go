@@ -26,6 +26,7 @@ type checker struct {
 	lateness  figures                    // from the end of a lease to its absence from a view
 	late      int                        // how often the machine was too busy for a promise to be judged
 	strict    bool                       // the machine is no excuse
+	overtime  time.Duration              // how long at most the machine's load excused what ought to be gone
 	starvedAt time.Time                  // when the machine last kept this process waiting for starvation
 	farewells figures                    // from a deregistration to its absence from another server's view
 }
@@ -95,14 +96,15 @@ func (c *checker) run(ctx context.Context) error {
 	var deadlines time.Time // last looked at
 	for ctx.Err() == nil {
 		late := time.Since(deadlines) > 50*time.Millisecond
+		var slack time.Duration // beyond the bound
 		if late {
-			deadlines = time.Now()
+			deadlines, slack = time.Now(), patience(bound)-bound
 		}
 		c.mu.Lock()
 		for _, w := range c.watched {
 			c.look(w)
 			if late {
-				c.overdue(w)
+				c.overdue(w, slack)
 			}
 		}
 		every := lookEvery(len(c.members))
@@ -214,16 +216,21 @@ func (c *checker) missing(w *watched, m *member) {
 	}
 }
 
-// overdue reports members that ought to be gone.
-func (c *checker) overdue(w *watched) {
+// overdue reports members that ought to be gone, and are not even with the slack that the machine's load gives them.
+func (c *checker) overdue(w *watched, slack time.Duration) {
 	now := time.Now()
 	for m := range w.seen {
 		if w.gone[m] {
 			continue
 		}
-		if end, ends := c.end(m); ends && now.After(end) && (c.strict || now.After(end.Add(patience(bound)-bound))) {
+		end, ends := c.end(m)
+		switch over := now.Sub(end); {
+		case !ends || over <= 0:
+		case !c.strict && over <= slack:
+			c.overtime = max(c.overtime, over)
+		default:
 			w.gone[m] = true // reported once
-			c.report("%s: %v is still in the view, %v after it had to be gone at the latest", w.name, m, now.Sub(end))
+			c.report("%s: %v is still in the view, %v after it had to be gone at the latest", w.name, m, over)
 		}
 	}
 }
@@ -296,10 +303,17 @@ func (c *checker) settled() bool {
 	return true
 }
 
-func (c *checker) lateCount() int {
+// logExcuses tells what was not judged for the machine's sake.
+func (c *checker) logExcuses() {
+	c.t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.late
+	if c.late > 0 {
+		c.t.Logf("the machine was too busy to judge %d misses: a heartbeat, or this process, came late", c.late)
+	}
+	if c.overtime > 0 {
+		c.t.Logf("the machine's load excused what stayed in a view up to %v longer than %v", c.overtime, bound)
+	}
 }
 
 // starvation is how late a timer may fire before this machine, shared with whatever else runs on it, no longer lets a

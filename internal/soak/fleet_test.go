@@ -132,7 +132,9 @@ func (w *world) join(m *member) {
 	w.fleet.mu.Lock()
 	w.members = append(w.members, m)
 	w.fleet.mu.Unlock()
-	eventually(w.t, bound, "register "+m.String(), func() bool { return w.register(m) == nil })
+	if err := insist(w.t, func() error { return w.register(m) }); err != nil {
+		w.t.Fatalf("register %v: %v", m, err)
+	}
 	for _, s := range w.servers {
 		eventually(w.t, bound, s.name+" shows "+m.String(), func() bool { return s.View().Service(m.service).Find(m.in.ID) != nil })
 	}

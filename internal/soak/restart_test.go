@@ -50,9 +50,7 @@ func (w *world) finish() {
 	w.t.Logf("views agree %v after the scenario; heartbeat calls %v, failed %d; registered again %d", settled,
 		w.calls.take(), w.failed.Load(), w.returned.Load())
 	w.t.Logf("end of lease → gone: %v; deregistered → gone elsewhere: %v", w.check.lateness.take(), w.check.farewells.take())
-	if n := w.check.lateCount(); n > 0 {
-		w.t.Logf("the machine was too busy to judge %d misses: a heartbeat, or this process, came late", n)
-	}
+	w.check.logExcuses()
 	logAsked(w.t, w.askers)
 }
 
@@ -108,10 +106,12 @@ func TestKilledRedisComesBackOlder(t *testing.T) {
 	other := newMember(len(w.members), lease(), w.servers[1])
 	w.join(other) // and lacks this one
 	weight := uint16(7)
-	eventually(t, bound, "an overlay is accepted", func() bool {
+	if err := insist(t, func() error {
 		_, err := w.servers[0].SetOverlay(t.Context(), moved.service, moved.in.ID, store.Overlay{Weight: &weight})
-		return err == nil
-	})
+		return err
+	}); err != nil {
+		t.Fatalf("set an overlay: %v", err)
+	}
 	w.check.await(bound)
 
 	w.check.fault()

@@ -103,11 +103,16 @@ func (s *server) awaitSync(t testing.TB, within time.Duration) time.Duration {
 }
 
 // insist calls again while the store is out of reach, as it is for a moment on a busy machine: nothing that a test does is
-// another thing when done twice.
+// another thing when done twice. It logs what it was told in vain.
 func insist(t testing.TB, call func() error) (err error) {
 	t.Helper()
+	told := ""
 	eventually(t, bound, "the store is in reach", func() bool {
 		err = call()
+		if isUnavailable(err) && err.Error() != told {
+			told = err.Error()
+			t.Log(told)
+		}
 		return !isUnavailable(err)
 	})
 	return err
