@@ -60,17 +60,19 @@ func (s *stats) cost(now float64) (cost, fade float64) {
 }
 
 // observe takes a call's time: a peak counts at once, anything less as much as the last observation has faded. A call that
-// was given up would have taken longer: it makes no endpoint look faster, nor known. Calls that end at the same time may overwrite each
-// other's, which the next ones mend.
+// was given up would have taken longer: it makes no endpoint look faster, and one of which nothing was known as slow as one
+// that failed, for otherwise what hangs from the start would stay unknown and draw every call. Calls that end at the same
+// time may overwrite each other's, which the next ones mend.
 func (s *stats) observe(now, took time.Duration, err error) {
-	givenUp := errors.Is(err, context.Canceled)
-	if err != nil && !givenUp {
-		took += failureCost
-	}
 	at := halfLives(now)
 	fade := max(1, at-math.Float64frombits(s.observed.Load()))
-	seen, faded := float64(took), math.Float64frombits(s.latency.Load())/fade
-	if givenUp && (seen < faded || faded == 0) {
+	faded := math.Float64frombits(s.latency.Load()) / fade
+	givenUp := errors.Is(err, context.Canceled)
+	if err != nil && (!givenUp || faded == 0) {
+		took += failureCost
+	}
+	seen := float64(took)
+	if givenUp && seen < faded {
 		return
 	}
 	if seen < faded {

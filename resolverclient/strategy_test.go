@@ -219,15 +219,20 @@ func TestPeakEWMALearnsNothingGoodOfCancelledCalls(t *testing.T) {
 	})
 }
 
-// An instance whose first calls were given up is still one of which nothing is known: it is tried by one call at a time.
-func TestPeakEWMAKnowsNothingOfCancelledCalls(t *testing.T) {
+// An instance that hangs from the start is one whose calls are given up: it does not draw all of them for being unknown,
+// one after another or at a time, and is tried again in the end.
+func TestPeakEWMAAvoidsWhatOnlyHangs(t *testing.T) {
 	bubbleBalancer(t, resolverclient.PeakEWMA, weighted(0, 1, 1), func(b *cacheTest, p *resolverclient.Balancer) {
-		calls(b, p, 30, func(port uint16) (time.Duration, error) {
+		hangs := func(port uint16) (time.Duration, error) {
 			if port == 1 {
 				return time.Millisecond, context.Canceled
 			}
 			return 100 * time.Millisecond, nil
-		})
+		}
+		if n := calls(b, p, 30, hangs)[1]; n > 1 {
+			t.Errorf("the one that hangs got %d of 30 calls, want one at most", n)
+		}
+		var busy []resolverclient.Picked
 		given := 0
 		for range 5 {
 			picked, err := p.Pick(b.Context())
@@ -237,10 +242,17 @@ func TestPeakEWMAKnowsNothingOfCancelledCalls(t *testing.T) {
 			if picked.Endpoint.Port == 1 {
 				given++
 			}
-			defer picked.Done(context.Canceled)
+			busy = append(busy, picked)
 		}
-		if given != 1 {
-			t.Errorf("the unknown one got %d of 5 calls at a time", given)
+		for _, picked := range busy {
+			picked.Done(context.Canceled)
+		}
+		if given > 1 {
+			t.Errorf("the one that hangs got %d of 5 calls at a time, want one at most", given)
+		}
+		pass(10 * time.Minute)
+		if n := calls(b, p, 3000, func(uint16) (time.Duration, error) { return 100 * time.Millisecond, nil })[1]; n < 500 {
+			t.Errorf("the one that recovered got %d of 3000 calls", n)
 		}
 	})
 }

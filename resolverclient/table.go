@@ -16,9 +16,10 @@ type node struct {
 // stats is what a balancer knows of an endpoint. It outlives tables. Times count from the balancer's epoch. It must
 // not be larger than a line of memory, 64 octets, so that calls of different endpoints do not disturb each other.
 type stats struct {
-	outstanding  atomic.Int64
-	latency      atomic.Uint64 // moving average in nanoseconds, as bits of a float64
-	observed     atomic.Uint64 // when it was taken, in half-lives and less one, as bits of a float64
+	outstanding atomic.Int64
+	latency     atomic.Uint64 // moving average in nanoseconds, as bits of a float64
+	// the time of it in half-lives, less 1: now - observed is 1 + its age, by which cost divides; as bits of a float64
+	observed     atomic.Uint64
 	ejectedUntil atomic.Int64
 	since        time.Duration // when the endpoint was first seen; long ago for those of the first table
 	failures     atomic.Int32  // in a row
