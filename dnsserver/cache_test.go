@@ -71,7 +71,8 @@ func TestS24OneLookAtTheSource(t *testing.T) {
 				t.Errorf("%v belongs to another instance than %s", rr, label)
 			}
 		}
-		if r := exchange(t, s, question("_http._tcp."+zone, dns.TypeSRV), dnsserver.UDP); len(r.Extra) != 1 || r.Answer[0].(*dns.SRV).Target != r.Extra[0].Header().Name {
+		r = exchange(t, s, question("_http._tcp."+zone, dns.TypeSRV), dnsserver.UDP)
+		if len(r.Extra) != 1 || r.Answer[0].(*dns.SRV).Target != r.Extra[0].Header().Name {
 			t.Errorf("%v", r)
 		}
 	}
