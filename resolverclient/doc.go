@@ -44,6 +44,6 @@
 // # Goroutines
 //
 // New starts nothing, nor do balancers and watchers. Lookups run in goroutines and on timers of the Client, which
-// [Client.Close] ends and waits for; after it nothing of the Client answers.
-// Every method may be called by any number of goroutines.
+// [Client.Close] ends and waits for; after it nothing of the Client answers. A connection of HTTP/2 to an instance that
+// is gone may be closed a second later. Every method may be called by any number of goroutines.
 package resolverclient

@@ -19,13 +19,14 @@ import (
 // A request goes to an instance by [Config.Strategy]. Where no connection comes about it goes to another, as
 // [Client.Do] does, with its body, which nobody has read; where it fails otherwise, or is answered with one of
 // [Config.RetryStatuses], only if it may be sent twice: GET, HEAD, OPTIONS and TRACE, or one with an Idempotency-Key header,
-// and in each case without a body or with GetBody set. Only such a request is hedged, if [Config.HedgeAfter] is set. Retries and hedges are taken from one budget
-// ([Config.RetryShare]). The last instance's reply is returned as it is.
+// and in each case without a body or with GetBody set. Only such a request is hedged, if [Config.HedgeAfter] is set.
+// Retries and hedges are taken from one budget ([Config.RetryShare]). The last instance's reply is returned as it is.
 //
 // Each instance has a pool of connections of its own. When an answer comes that no longer names an instance, its idle
-// connections are closed at once, and those in use when their requests end. A service that nobody has called for
-// [Config.Idle] is not looked up: its idle connections live as long as the base transport's IdleConnTimeout says. Pools
-// are kept for [Config.MaxEntries] services; that of the one called longest ago makes room as if its instances were gone.
+// connections are closed at once, and those in use when their requests end, of HTTP/2 within a second of it. A service
+// that nobody has called for [Config.Idle] is not looked up: its idle connections live as long as the base transport's
+// IdleConnTimeout says. Pools are kept for [Config.MaxEntries] services; that of the one called longest ago makes room as
+// if its instances were gone.
 type Transport struct {
 	client *Client
 	base   *http.Transport
