@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -221,8 +222,8 @@ func (s *Server) copyFile(from, to string) {
 	}
 }
 
-// Do sends one command and returns its reply; an error reply, a nil excepted, ends the test. A server that loads its data,
-// as a replica does in the middle of a full synchronisation, refuses commands with LOADING: it is asked again until it is done.
+// Do sends one command and returns its reply; an error, a nil reply excepted, ends the test. What passes by itself is waited
+// for: see passing.
 func (s *Server) Do(args ...any) any {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
@@ -231,12 +232,26 @@ func (s *Server) Do(args ...any) any {
 	var err error
 	poll(startLimit, func() bool {
 		reply, err = s.client.Do(ctx, args...).Result()
-		return !redis.HasErrorPrefix(err, "LOADING")
+		return !s.passing(err, args[0])
 	})
 	if err != nil && !errors.Is(err, redis.Nil) {
 		s.t.Fatalf("%s: %v: %v", s.Addr(), args, err)
 	}
 	return reply
+}
+
+// passing reports whether a command may be sent again after an error: to a server that loads its data, as a replica does in
+// the middle of a full synchronisation, and what only reads also after the end of its connection, since Sentinel closes all
+// those of a server whose role it changes.
+func (s *Server) passing(err error, command any) bool {
+	switch {
+	case redis.HasErrorPrefix(err, "LOADING"):
+		return true
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF):
+		return (command == "GET" || command == "INFO") && !s.process.ended()
+	default:
+		return false
+	}
 }
 
 // Set changes the configuration of the running server, until it is restarted.

@@ -227,3 +227,25 @@ func TestDoWaitsWhileTheServerLoads(t *testing.T) {
 	}
 	reload.Wait()
 }
+
+// Sentinel closes the connections of a server that it demotes, which may be in the midst of a question.
+func TestDoReadsOnWhereConnectionsAreClosed(t *testing.T) {
+	s := redistest.Start(t)
+	s.Do("SET", "k", "v")
+	killer := redis.NewClient(&redis.Options{Addr: s.Addr(), Username: "redistest", Password: "any", MaxRetries: -1})
+	defer killer.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	var kills sync.WaitGroup
+	kills.Go(func() {
+		for ctx.Err() == nil {
+			killer.Do(ctx, "CLIENT", "KILL", "TYPE", "normal")
+		}
+	})
+	for range 200 {
+		if got := s.Do("GET", "k"); got != "v" {
+			t.Errorf("GET k = %v, want v", got)
+		}
+	}
+	cancel()
+	kills.Wait()
+}
