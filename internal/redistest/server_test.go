@@ -241,7 +241,7 @@ func TestDoReadsOnWhereConnectionsAreClosed(t *testing.T) {
 			killer.Do(ctx, "CLIENT", "KILL", "TYPE", "normal")
 		}
 	})
-	for range 200 {
+	for range 50 {
 		if got := s.Do("GET", "k"); got != "v" {
 			t.Errorf("GET k = %v, want v", got)
 		}
