@@ -15,11 +15,12 @@ import (
 // TestT5EarlierDeadlinesPass has the times for a message's rest and for its reply pass while a connection is idle: they
 // mean nothing for the queries that follow.
 func TestT5EarlierDeadlinesPass(t *testing.T) {
-	const message, rounds = time.Second, 3
+	const message, rounds = 2 * time.Second, 2
 	s := start(t, newServer(t, newSource(), func(c *dnsserver.Config) { c.IdleTimeout, c.MessageTimeout = time.Minute, message }))
 	conn := dial(t, s.addr)
 	q := framed(t, question(zone, dns.TypeSOA))
 	for range rounds {
+		eventually(t, "the connection is not idle", func() bool { return s.IdleConns() == 1 })
 		conn.send(q[:5])
 		eventually(t, "the beginning was not read", func() bool { return s.IdleConns() == 0 })
 		conn.send(q[5:])

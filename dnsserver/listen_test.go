@@ -156,11 +156,11 @@ func TestListenOnATakenPort(t *testing.T) {
 	}
 }
 
-// take occupies a port for one transport that is free for the other.
+// take occupies a port for one transport that is free for the other, at an address at which nobody else looks for any.
 func take(tb testing.TB, network string) (addr string, release func()) {
 	tb.Helper()
 	for range 100 {
-		c, err := net.ListenPacket("udp", "127.0.0.1:0")
+		c, err := net.ListenPacket("udp", "127.0.53.1:0")
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -321,7 +321,7 @@ func TestSockets(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	for _, network := range []string{"udp", "tcp"} {
-		client := dns.Client{Net: network}
+		client := dns.Client{Net: network, Timeout: patience}
 		r, _, err := client.Exchange(question("_http._tcp."+zone, dns.TypeSRV), tcp.Addr().String())
 		if err != nil || len(r.Answer) != 2 {
 			t.Errorf("%s: %v, %v", network, r, err)

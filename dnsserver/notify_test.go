@@ -122,7 +122,10 @@ func TestX4NotifyTellsOfChanges(t *testing.T) {
 	if n := r.count(); n > 4 {
 		t.Errorf("%d messages for changes at once", n)
 	}
-	eventually(t, "the last message is acknowledged", func() bool { return s.Stats().Notifies.Acknowledged == s.Stats().Notifies.Sent })
+	eventually(t, "the change is acknowledged", func() bool { return s.Stats().Notifies.Acknowledged > 1 })
+	if got := s.Stats().Notifies; got.Refused+got.Failed > 0 {
+		t.Errorf("counted %+v", got)
+	}
 }
 
 // following is a source that can be waited for.

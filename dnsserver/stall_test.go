@@ -93,7 +93,7 @@ func TestT6StalledConnections(t *testing.T) {
 	before := memory()
 	stalled(t, s.addr, n, framed(t, question(zone, dns.TypeSOA))[:9])
 	eventually(t, "not all connections are open", func() bool { return s.Stats().TCPOpen == n })
-	perConn := (memory() - before) / uint64(n)
+	perConn := (memory() - before) / int64(n)
 
 	m := question("_http._tcp."+zone, dns.TypeSRV)
 	var waited []time.Duration
@@ -132,9 +132,9 @@ func served(addr string, query []byte) bool {
 }
 
 // memory is what heap and stacks take, without what nobody uses any more.
-func memory() uint64 {
+func memory() int64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return m.HeapAlloc + m.StackInuse
+	return int64(m.HeapAlloc + m.StackInuse)
 }

@@ -175,6 +175,7 @@ func TestT4LargeQueries(t *testing.T) {
 
 func TestT5Timeouts(t *testing.T) {
 	const short, long = 150 * time.Millisecond, time.Hour
+	const enough = 2 * time.Second // for a query to come, on a machine that stumbles
 	partial := func(c stream) { c.send([]byte{0, 40}) }
 	for _, tt := range []struct {
 		name          string
@@ -182,7 +183,7 @@ func TestT5Timeouts(t *testing.T) {
 		act           func(stream)
 	}{
 		{"idle from the start", short, long, func(stream) {}},
-		{"idle after a query", short, long, stream.works},
+		{"idle after a query", enough, long, stream.works},
 		{"part of a message", long, short, partial},
 		{"part of a message after a query", long, short, func(c stream) { c.works(); partial(c) }},
 	} {
@@ -192,7 +193,7 @@ func TestT5Timeouts(t *testing.T) {
 			conn := dial(t, s.addr)
 			tt.act(conn)
 			conn.ended()
-			if waited := time.Since(from); waited < short {
+			if waited := time.Since(from); waited < min(tt.idle, tt.message) {
 				t.Errorf("closed after %v", waited)
 			}
 			eventually(t, "connection still counted", func() bool { return s.Stats().TCPOpen == 0 })
@@ -201,10 +202,10 @@ func TestT5Timeouts(t *testing.T) {
 }
 
 func TestT5EachMessageStartsTheIdleTimeAnew(t *testing.T) {
-	const idle = 1500 * time.Millisecond
+	const idle = 2 * time.Second
 	s := start(t, newServer(t, newSource(), func(c *dnsserver.Config) { c.IdleTimeout = idle }))
 	conn := dial(t, s.addr)
-	tick := time.NewTicker(idle / 4)
+	tick := time.NewTicker(idle / 8)
 	defer tick.Stop()
 	for from := time.Now(); time.Since(from) < 2*idle; <-tick.C {
 		conn.works()

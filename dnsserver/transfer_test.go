@@ -1,6 +1,7 @@
 package dnsserver_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -574,9 +575,7 @@ func TestTransferToASlowReader(t *testing.T) {
 	if err := slow.SetReadBuffer(1); err != nil {
 		t.Fatal(err)
 	}
-	for range 60 { // more than the buffers of the kernel hold
-		slow.send(framed(t, axfr()))
-	}
+	slow.send(bytes.Repeat(framed(t, axfr()), 60)) // more than the buffers of the kernel hold
 	eventually(t, "the transfer ends", func() bool {
 		over(t, "udp", r.addr, question(zone, dns.TypeSOA))
 		return r.Stats().Transfers.Broken > 0

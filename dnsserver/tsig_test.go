@@ -238,7 +238,10 @@ func TestX7EveryTransport(t *testing.T) {
 	for secret, want := range map[string]bool{base64Of(key.Secret): true, base64Of(make([]byte, 32)): false} {
 		m := axfr()
 		m.SetTsig("secondary.key.", dns.HmacSHA384, 300, time.Now().Unix())
-		in := dns.Transfer{TsigSecret: map[string]string{"secondary.key.": secret}, ReadTimeout: patience}
+		in := dns.Transfer{
+			TsigSecret:  map[string]string{"secondary.key.": secret},
+			DialTimeout: patience, ReadTimeout: patience, WriteTimeout: patience,
+		}
 		messages, err := in.In(m, r.addr)
 		if err != nil {
 			t.Fatal(err)

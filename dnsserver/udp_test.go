@@ -98,9 +98,8 @@ func TestUDPMixedDatagrams(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 		eventually(t, "datagrams missing", func() bool { return s.Stats().Dropped == 3*rounds })
-		if n := total(s.Stats().Times[dnsserver.UDP]); n != uint64(rounds*len(kinds)) {
-			t.Errorf("times of %d datagrams, want %d", n, rounds*len(kinds))
-		}
+		// Which are noted when the replies are out.
+		eventually(t, "times missing", func() bool { return total(s.Stats().Times[dnsserver.UDP]) == uint64(rounds*len(kinds)) })
 	})
 }
 
@@ -142,7 +141,7 @@ func TestCutQueryHasItsQuestionBack(t *testing.T) {
 }
 
 // TestUDPWindowOf1000 sends 1,000 queries before it reads a reply, from ten sockets whose buffers hold all of theirs:
-// none is lost.
+// none is lost. No more than a hundred wait for the server, since its own buffer may be small.
 func TestUDPWindowOf1000(t *testing.T) {
 	const clients, each, rounds = 10, 100, 5
 	query := message(header(flagsQuery, 1), wireQuestion(t, "_http._tcp."+zone, dns.TypeSRV))
@@ -152,8 +151,9 @@ func TestUDPWindowOf1000(t *testing.T) {
 		for range clients {
 			conns = append(conns, udpConn(t, s.addr))
 		}
-		for range rounds {
+		for round := range rounds {
 			for i := range each {
+				eventually(t, "queries missing", func() bool { return judged(s.Stats()) > clients*(round*each+i-clients) })
 				for _, conn := range conns {
 					binary.BigEndian.PutUint16(query, uint16(i))
 					if _, err := conn.Write(query); err != nil {
