@@ -82,7 +82,7 @@ func ExampleClient() {
 	r, err := client.Register(ctx, "web", in)
 	fmt.Println("created:", r.Created, "target:", r.DNS.Target, "next heartbeat after", r.Lease.HeartbeatAfter, err)
 	change, err := client.SetState(ctx, "web", "web-1", store.Draining)
-	fmt.Println("state:", change.State, "safe in", time.Until(*change.SafeAt).Round(time.Second), err)
+	fmt.Println("state:", change.State, "safe later:", change.SafeAt.After(time.Now()), err)
 	detail, err := client.Instance(ctx, "web", "web-1")
 	fmt.Println("shown as:", detail.State, detail.TXT, err)
 	_, err = client.Deregister(ctx, "web", "web-1")
@@ -91,7 +91,7 @@ func ExampleClient() {
 	fmt.Println(err != nil)
 	// Output:
 	// created: true target: web-1.web.svc.internal. next heartbeat after 10s <nil>
-	// state: draining safe in 6s <nil>
+	// state: draining safe later: true <nil>
 	// shown as: draining [version=1.2] <nil>
 	// deregistered: <nil>
 	// true

@@ -62,11 +62,11 @@ func (k *killable) answered(n int) int {
 // TestAgentsThroughRestart has three Agents of their own through a server that is killed and comes back empty, at once and
 // after a while: within one heartbeat interval after it listens all three are answered, without help.
 func TestAgentsThroughRestart(t *testing.T) {
-	const agents, ttl = 3, 30 * time.Second // a tenth of its interval is what a slow machine may take
+	const agents, ttl = 3, 45 * time.Second // a tenth of its interval is what a slow machine may take
 	for _, outage := range []time.Duration{0, 2 * time.Second} {
 		t.Run(outage.String(), func(t *testing.T) {
 			t.Parallel()
-			first := newKillable(t, "127.0.0.1:0")
+			first := newKillable(t, "127.0.54.1:0") // where nobody takes the port meanwhile
 			var stops []func() error
 			for i := range agents {
 				stops = append(stops, start(t, newAgent(t, first.address, fmt.Sprintf("web-%d", i), ttl).Run))

@@ -115,7 +115,8 @@ func TestListenFamily(t *testing.T) {
 		{"IPv6", "[::1]:0", false, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			cfg := config(newStore(t, memstore.Config{}))
+			s := newStore(t, memstore.Config{})
+			cfg := config(s)
 			cfg.Listen, cfg.AuthMode = []string{tt.listen}, endpoint.AuthNone
 			server, _ := listen(t, cfg)
 			_, port, err := net.SplitHostPort(strings.TrimPrefix(server.URL(), "http://"))
@@ -123,9 +124,12 @@ func TestListenFamily(t *testing.T) {
 				t.Fatal(err)
 			}
 			for host, want := range map[string]bool{"127.0.0.1": tt.four, "[::1]": tt.six} {
-				if got := put("http://" + host + ":" + port); (got == "201" || got == "200") != want {
+				got := put("http://" + host + ":" + port)
+				// Another process may serve the port in the other family.
+				if served := got == "201" && s.View().Instances() == 1; served != want {
 					t.Errorf("%s: %s, want served: %t", host, got, want)
 				}
+				_, _ = s.Deregister(t.Context(), "_web._tcp", "web-1") // for the next one
 			}
 		})
 	}
