@@ -10,7 +10,7 @@ import (
 func TestDialContext(t *testing.T) {
 	w := newWebs(t)
 	good, _ := w.server(say("ok"))
-	w.register(listenClosed(t), good)
+	w.register(nowhere, good)
 	c := newClient(t, resolverclient.Config{Servers: []string{w.addr}, EjectAfter: -1})
 	for _, address := range []string{"web", "web:80", "_web._tcp:http", "_web._tcp.svc.internal.:1", good} {
 		for range 5 {
@@ -27,7 +27,7 @@ func TestDialContext(t *testing.T) {
 	if _, err := c.DialContext(t.Context(), "tcp", "other:80"); !errors.Is(err, resolverclient.ErrNotFound) {
 		t.Errorf("got %v, want ErrNotFound", err)
 	}
-	w.register(listenClosed(t))
+	w.register(nowhere)
 	alone := newClient(t, resolverclient.Config{Servers: []string{w.addr}})
 	if _, err := alone.DialContext(t.Context(), "tcp", "web"); !resolverclient.IsConnectError(err) {
 		t.Errorf("got %v, want a connect error", err)

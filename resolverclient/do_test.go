@@ -190,7 +190,7 @@ func TestDoCountsDownAfterAPanic(t *testing.T) {
 
 func TestIsConnectError(t *testing.T) {
 	dialer := net.Dialer{Timeout: time.Second}
-	_, real := dialer.Dial("tcp", listenClosed(t))
+	_, real := dialer.Dial("tcp", nowhere)
 	for _, tt := range []struct {
 		name string
 		in   error

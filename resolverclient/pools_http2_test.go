@@ -51,7 +51,7 @@ func TestTransportLetsGoOfDepartedInstancesOfHTTP2(t *testing.T) {
 		})
 	}
 	held.Wait()
-	w.register(listenClosed(t))
+	w.register(nowhere)
 	eventually(t, "the answer without them", func() bool {
 		answer, err := c.Lookup(t.Context(), "web")
 		return err == nil && len(answer.Endpoints) == 1

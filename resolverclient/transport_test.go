@@ -143,7 +143,7 @@ func TestTransportGoesOnToTheNextInstance(t *testing.T) {
 			w := newWebs(t)
 			good, _ := w.server(echo)
 			other, _ := w.server(echo)
-			bad := listenClosed(t)
+			bad := nowhere
 			if tt.bad != nil {
 				bad, _ = w.server(tt.bad)
 			}
@@ -183,7 +183,7 @@ func TestTransportReturnsTheLastReply(t *testing.T) {
 	if status != http.StatusServiceUnavailable || body != "busy\n" || err != nil {
 		t.Errorf("got %d %q, %v", status, body, err)
 	}
-	w.register(one, listenClosed(t))
+	w.register(one, nowhere)
 	for range 5 {
 		if status, body, err := fetch(t, c, request(t, http.MethodGet, nil)); err != nil || body != "busy\n" {
 			t.Errorf("got %d %q, %v", status, body, err)
@@ -197,7 +197,7 @@ func TestTransportFails(t *testing.T) {
 	if _, _, err := fetch(t, c, request(t, http.MethodGet, nil)); !errors.Is(err, resolverclient.ErrNotFound) {
 		t.Errorf("got %v, want ErrNotFound", err)
 	}
-	w.register(listenClosed(t))
+	w.register(nowhere)
 	other, _ := w.client()
 	if _, _, err := fetch(t, other, request(t, http.MethodGet, nil)); !resolverclient.IsConnectError(err) {
 		t.Errorf("got %v, want a connect error", err)
@@ -297,10 +297,10 @@ func TestTransportClosesTheBody(t *testing.T) {
 		fails bool
 	}{
 		{"none there", nil, true},
-		{"all refuse", []string{listenClosed(t), listenClosed(t)}, true},
+		{"all refuse", []string{nowhere, nowhereElse}, true},
 		{"read", []string{reads}, false},
 		{"not read", []string{ignores}, false},
-		{"read by the next", []string{listenClosed(t), reads}, false},
+		{"read by the next", []string{nowhere, reads}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w.register(tt.addrs...)
