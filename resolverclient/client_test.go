@@ -2,6 +2,7 @@ package resolverclient_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/dnsreg/dnsreg/resolverclient"
 )
@@ -20,10 +21,10 @@ func newClient(tb testing.TB, cfg resolverclient.Config) *resolverclient.Client 
 	return c
 }
 
-// clientOf returns a client of one scripted server on a real socket.
+// clientOf returns a client of one scripted server on a real socket, which it gives all the time that a busy machine takes.
 func clientOf(tb testing.TB, h handler) *resolverclient.Client {
 	tb.Helper()
-	return newClient(tb, resolverclient.Config{Servers: []string{listen(tb, h)}})
+	return newClient(tb, resolverclient.Config{Servers: []string{listen(tb, h)}, Timeout: 20 * time.Second, LookupTimeout: time.Minute})
 }
 
 // threeWebs are three instances of _web._tcp.svc.internal. with the weights 1, 2 and 7.

@@ -49,7 +49,7 @@ func silent(exchange) {}
 
 // zone answers from records as an authoritative server does.
 type zone struct {
-	records      []dns.RR
+	records      map[string][]dns.RR // by name in small letters
 	noAdditional bool
 	limit        int // octets over UDP; 0 means what EDNS says
 }
@@ -63,9 +63,17 @@ func newZone(tb testing.TB, records ...string) *zone {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		z.records = append(z.records, asReceived(tb, rr))
+		z.add(asReceived(tb, rr))
 	}
 	return z
+}
+
+func (z *zone) add(rr dns.RR) {
+	if z.records == nil {
+		z.records = make(map[string][]dns.RR)
+	}
+	name := strings.ToLower(rr.Header().Name)
+	z.records[name] = append(z.records[name], rr)
 }
 
 // asReceived returns a record with its names in the escapes that package dns writes.
@@ -103,12 +111,8 @@ func (z *zone) answer(query *dns.Msg) *dns.Msg {
 	m := new(dns.Msg).SetReply(query)
 	m.Authoritative, m.Compress = true, true
 	q := query.Question[0]
-	known := false
-	for _, rr := range z.records {
-		if !strings.EqualFold(rr.Header().Name, q.Name) {
-			continue
-		}
-		known = true
+	named := z.records[strings.ToLower(q.Name)]
+	for _, rr := range named {
 		if kind := rr.Header().Rrtype; kind == q.Qtype || kind == dns.TypeCNAME {
 			m.Answer = append(m.Answer, dns.Copy(rr))
 		}
@@ -116,7 +120,7 @@ func (z *zone) answer(query *dns.Msg) *dns.Msg {
 	if len(m.Answer) == 0 {
 		soa, _ := dns.NewRR("svc.internal. 300 SOA ns1.svc.internal. hostmaster.svc.internal. 1 3600 600 86400 5")
 		m.Ns = append(m.Ns, soa)
-		if !known {
+		if named == nil {
 			m.Rcode = dns.RcodeNameError
 		}
 	}
@@ -142,8 +146,8 @@ func (z *zone) additional(answer []dns.RR) (extra []dns.RR) {
 
 // of returns copies of the records of a name that have one of the types.
 func (z *zone) of(name string, kinds ...uint16) (out []dns.RR) {
-	for _, rr := range z.records {
-		if slices.Contains(kinds, rr.Header().Rrtype) && strings.EqualFold(rr.Header().Name, name) {
+	for _, rr := range z.records[strings.ToLower(name)] {
+		if slices.Contains(kinds, rr.Header().Rrtype) {
 			out = append(out, dns.Copy(rr))
 		}
 	}

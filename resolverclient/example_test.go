@@ -24,7 +24,7 @@ func exampleServer(records ...string) (addr string, stop func()) {
 		if err != nil {
 			panic(err)
 		}
-		z.records = append(z.records, rr)
+		z.add(rr)
 	}
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {

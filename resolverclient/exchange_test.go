@@ -197,22 +197,32 @@ func TestExchangeFails(t *testing.T) {
 		{"NXDOMAIN without a question", withoutQuestion(dns.RcodeNameError), []string{"0 questions"}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			addr := listen(t, tt.serve)
-			timeout := 10 * time.Second
 			if tt.waits {
-				timeout = 50 * time.Millisecond
+				bubble(t, resolverclient.Config{Timeout: 50 * time.Millisecond}, func(b *cacheTest) {
+					b.script.set(tt.serve)
+					_, _, err := b.lookup()
+					wantNoAnswer(t, err, append(tt.text, "ns:53")...)
+				})
+				return
 			}
-			c := newClient(t, resolverclient.Config{Servers: []string{addr}, Timeout: timeout, LookupTimeout: time.Minute})
+			addr := listen(t, tt.serve)
+			c := newClient(t, resolverclient.Config{Servers: []string{addr}, Timeout: 10 * time.Second, LookupTimeout: time.Minute})
 			_, err := c.Lookup(t.Context(), "web")
-			if !errors.Is(err, resolverclient.ErrNoAnswer) {
-				t.Fatalf("got %v, want ErrNoAnswer", err)
-			}
-			for _, text := range append(tt.text, addr) {
-				if !strings.Contains(err.Error(), text) {
-					t.Errorf("%q does not say %q", err, text)
-				}
-			}
+			wantNoAnswer(t, err, append(tt.text, addr)...)
 		})
+	}
+}
+
+// wantNoAnswer checks that a lookup failed for want of an answer, and that its error says why.
+func wantNoAnswer(t *testing.T, err error, texts ...string) {
+	t.Helper()
+	if !errors.Is(err, resolverclient.ErrNoAnswer) {
+		t.Fatalf("got %v, want ErrNoAnswer", err)
+	}
+	for _, text := range texts {
+		if !strings.Contains(err.Error(), text) {
+			t.Errorf("%q does not say %q", err, text)
+		}
 	}
 }
 

@@ -106,21 +106,24 @@ func TestLookupReads(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			z := newZone(t, tt.records...)
-			z.noAdditional = tt.bare
-			got, err := clientOf(t, z.serve).Lookup(t.Context(), "web")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if text := describe(got.Endpoints); text != tt.want {
-				t.Errorf("got\n%s\nwant\n%s", text, tt.want)
-			}
-			if got.TTL > tt.ttl || got.TTL < tt.ttl-time.Second {
-				t.Errorf("TTL %v, want about %v", got.TTL, tt.ttl)
-			}
-			if got.Name != "_web._tcp.svc.internal." || got.Stale != nil {
-				t.Errorf("name %q, stale %v", got.Name, got.Stale)
-			}
+			bubble(t, resolverclient.Config{}, func(b *cacheTest) {
+				z := newZone(t, tt.records...)
+				z.noAdditional = tt.bare
+				b.script.set(z.serve)
+				got, _, err := b.lookup()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if text := describe(got.Endpoints); text != tt.want {
+					t.Errorf("got\n%s\nwant\n%s", text, tt.want)
+				}
+				if got.TTL != tt.ttl {
+					t.Errorf("TTL %v, want %v", got.TTL, tt.ttl)
+				}
+				if got.Name != "_web._tcp.svc.internal." || got.Stale != nil {
+					t.Errorf("name %q, stale %v", got.Name, got.Stale)
+				}
+			})
 		})
 	}
 }

@@ -91,7 +91,7 @@ func TestTransportHedges(t *testing.T) {
 				c.Timeout = 500 * time.Millisecond
 			}
 			failed := 0
-			for range 4 {
+			for n := 0; n < 4 || hung.Load() == 0 && n < 100; n++ { // a hedge may be faster than the first call's way there
 				req := request(t, tt.method, nil)
 				if tt.body != nil {
 					req = request(t, tt.method, tt.body())
@@ -105,7 +105,7 @@ func TestTransportHedges(t *testing.T) {
 			}
 			reached := int(hung.Load())
 			if reached == 0 || tt.hangs && failed < reached || !tt.hangs && failed > 0 {
-				t.Errorf("%d of 4 requests failed, %d reached the one that hangs", failed, reached)
+				t.Errorf("%d requests failed, %d reached the one that hangs", failed, reached)
 			}
 		})
 	}
@@ -141,7 +141,7 @@ func TestTransportHedgesWithinTheBudget(t *testing.T) {
 	slow := func(rw http.ResponseWriter, r *http.Request) {
 		served.Add(1)
 		select {
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond): // for the hedge to come, on a busy machine
 		case <-r.Context().Done():
 		}
 	}
