@@ -50,24 +50,42 @@ func parseBusy(text []byte, core int) (time.Duration, error) {
 	return 0, fmt.Errorf("there is no core %d in /proc/stat", core)
 }
 
-// Pin keeps every thread of this process, and those that they will start, on the given cores.
+// Pin keeps every thread of this process, and those that they will start, on the given cores. It looks again until it finds
+// no thread that it does not know: one that is not pinned yet may start others.
 func Pin(cores ...int) error {
 	var set unix.CPUSet
 	for _, core := range cores {
 		set.Set(core)
 	}
-	threads, err := os.ReadDir("/proc/self/task")
-	if err != nil {
-		return err
-	}
-	for _, thread := range threads {
-		tid, err := strconv.Atoi(thread.Name())
+	for pinned := make(map[string]bool); ; {
+		threads, err := os.ReadDir("/proc/self/task")
 		if err != nil {
 			return err
 		}
-		if err := unix.SchedSetaffinity(tid, &set); err != nil && !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("pin thread %d to cores %v: %w", tid, cores, err)
+		known := len(pinned)
+		for _, thread := range threads {
+			if pinned[thread.Name()] {
+				continue
+			}
+			if err := pin(thread.Name(), &set); err != nil {
+				return fmt.Errorf("pin thread %s to cores %v: %w", thread.Name(), cores, err)
+			}
+			pinned[thread.Name()] = true
 		}
+		if len(pinned) == known {
+			return nil
+		}
+	}
+}
+
+// pin keeps a thread on some cores, unless it has ended.
+func pin(thread string, set *unix.CPUSet) error {
+	tid, err := strconv.Atoi(thread)
+	if err != nil {
+		return err
+	}
+	if err := unix.SchedSetaffinity(tid, set); !errors.Is(err, unix.ESRCH) {
+		return err
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package subject
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -81,8 +80,10 @@ func (e *Embedded) churn(ctx context.Context, changes int) error {
 		case <-ticker.C:
 		}
 		for due := int(time.Since(start).Seconds() * float64(changes)); n < due; n++ {
-			if err := e.change(ctx, n%e.zone.Services); err != nil {
-				return errors.Join(err, ctx.Err())
+			if err := e.change(ctx, n%e.zone.Services); ctx.Err() != nil {
+				return nil
+			} else if err != nil {
+				return err
 			}
 		}
 	}
