@@ -2,6 +2,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,10 @@ type Spec struct {
 	Sockets  int  // local ports, so that a server with several sockets gets work on all of them; default 1
 	TCP      bool // pipelined on a connection for each of Sockets
 	Sleep    bool // leave the processor while there is nothing to do, rather than spin
+
+	// Grace is how long a reply may take before the query counts as lost, and for how long no reply may come at the end
+	// before the rest does; default 200 ms over UDP and 10 s over TCP, where nothing is lost but with its connection.
+	Grace time.Duration
 }
 
 // Result is what came of a run.
@@ -43,8 +48,7 @@ type Result struct {
 // QPS returns the replies a second.
 func (r *Result) QPS() float64 { return float64(r.Answered) / r.Elapsed.Seconds() }
 
-// grace is how long a reply may take before the query counts as lost, and for how long no reply may come at the end
-// before the rest does. Over TCP nothing is lost but with its connection.
+// Defaults of Spec.Grace.
 const (
 	graceUDP = 200 * time.Millisecond
 	graceTCP = 10 * time.Second
@@ -57,11 +61,12 @@ const maxLatency = int64(10 * time.Second)
 func Run(ctx context.Context, spec Spec) (Result, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	g := &generator{Spec: spec, ctx: ctx, grace: graceUDP}
-	connect := g.connectUDP
+	g := &generator{Spec: spec, ctx: ctx}
+	connect, grace := g.connectUDP, graceUDP
 	if spec.TCP {
-		g.grace, connect = graceTCP, g.connectTCP
+		connect, grace = g.connectTCP, graceTCP
 	}
+	g.Grace = cmp.Or(spec.Grace, grace)
 	if spec.Rate > 0 {
 		g.result.Latency = hdrhistogram.New(1, maxLatency, 3)
 	}
@@ -78,7 +83,6 @@ func Run(ctx context.Context, spec Spec) (Result, error) {
 type generator struct {
 	Spec
 	ctx    context.Context
-	grace  time.Duration
 	flows  []*flow
 	asked  int // the query to send next
 	random uint64
@@ -120,7 +124,7 @@ func (g *generator) refill(now time.Duration) (int, error) {
 			return 0, err
 		}
 		moved += n
-		f.expire(now - g.grace)
+		f.expire(now - g.Grace)
 		if room := share - f.waiting; room >= min(batch, share) {
 			n, err = f.send(min(room, batch), func(int) time.Duration { return now })
 			if err != nil {
@@ -167,14 +171,14 @@ func (g *generator) sleep() {
 
 // drain waits for late replies; what is unanswered after the grace is lost.
 func (g *generator) drain() error {
-	for end := time.Now().Add(g.grace); time.Now().Before(end) && g.waiting() > 0 && g.ctx.Err() == nil; {
+	for end := time.Now().Add(g.Grace); time.Now().Before(end) && g.waiting() > 0 && g.ctx.Err() == nil; {
 		for _, f := range g.flows {
 			n, err := f.receive()
 			if err != nil {
 				return err
 			}
 			if n > 0 {
-				end = time.Now().Add(g.grace)
+				end = time.Now().Add(g.Grace)
 			}
 		}
 	}

@@ -39,6 +39,28 @@ func pair(t *testing.T) (fd int, client *net.UDPConn) {
 	return fd, client
 }
 
+// arrived waits until so many datagrams are at a socket, and leaves them there: on a busy machine they may be on their way
+// yet when they have been sent.
+func arrived(t *testing.T, fd, n int) {
+	t.Helper()
+	peek := func(offset int) {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PEEK_OFF, offset); err != nil {
+			t.Fatal(err)
+		}
+	}
+	peek(0) // at one datagram after another
+	defer peek(-1)
+	buf := make([]byte, 1500)
+	for end := time.Now().Add(10 * time.Second); n > 0; {
+		switch _, _, err := unix.Recvfrom(fd, buf, unix.MSG_PEEK|unix.MSG_DONTWAIT); {
+		case err == nil:
+			n--
+		case !errors.Is(err, unix.EAGAIN) || time.Now().After(end):
+			t.Fatalf("%d datagrams do not come: %v", n, err)
+		}
+	}
+}
+
 func TestBatchGoesBackToItsSenders(t *testing.T) {
 	fd, client := pair(t)
 	for i := range mmsg.Size + 3 {
@@ -46,6 +68,7 @@ func TestBatchGoesBackToItsSenders(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	arrived(t, fd, mmsg.Size+3)
 	batch := mmsg.New(64, true)
 	for _, want := range []int{mmsg.Size, 3} {
 		n, err := batch.Receive(fd)
@@ -78,6 +101,7 @@ func TestLongDatagramIsCut(t *testing.T) {
 	if _, err := client.Write(bytes.Repeat([]byte("x"), 100)); err != nil {
 		t.Fatal(err)
 	}
+	arrived(t, fd, 1)
 	batch := mmsg.New(12, false)
 	n, err := batch.Receive(fd)
 	if err != nil || n != 1 || batch.Len(0) != 100 || string(batch.Data(0)) != "xxxxxxxxxxxx" {

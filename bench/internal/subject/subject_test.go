@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"regexp"
@@ -20,15 +21,25 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// free returns a loopback address that nobody listens on.
+// free returns a loopback address that nobody listens on, over UDP and TCP. Its port is below those that Linux gives to
+// sockets which ask for none.
 func free(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		addr := fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(10_000))
+		l, err := net.Listen("tcp4", addr)
+		if err != nil {
+			continue
+		}
+		conn, err := net.ListenPacket("udp4", addr)
+		l.Close()
+		if err == nil {
+			conn.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free for both UDP and TCP")
+	return ""
 }
 
 // start runs a child until the test ends, and holds that it ends without an error.
@@ -81,7 +92,7 @@ func TestEchoes(t *testing.T) {
 }
 
 func echoed(conn net.Conn, want int) error {
-	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		return err
 	}
 	if _, err := conn.Write([]byte("hello")); err != nil {
