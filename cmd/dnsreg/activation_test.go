@@ -125,7 +125,7 @@ func TestSocketActivation(t *testing.T) {
 	}
 	for _, address := range []string{one, "127.0.0.2:" + port, "[::1]:" + port} {
 		for _, network := range []string{"udp", "tcp"} {
-			client := dns.Client{Net: network}
+			client := dns.Client{Net: network, Timeout: patience}
 			r, _, err := client.Exchange(new(dns.Msg).SetQuestion("svc.internal.", dns.TypeSOA), address)
 			if err != nil || len(r.Answer) != 1 {
 				t.Errorf("%s over %s: %v, %v", address, network, r, err)

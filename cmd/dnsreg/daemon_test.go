@@ -76,12 +76,7 @@ func (r *running) wait() error {
 // ask sends one query over UDP and returns the reply.
 func (r *running) ask(t testing.TB, name string, qtype uint16) *dns.Msg {
 	t.Helper()
-	msg := new(dns.Msg).SetQuestion(name, qtype)
-	reply, err := dns.Exchange(msg, r.DNS()[0].String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reply
+	return r.exchange(t, new(dns.Msg).SetQuestion(name, qtype))
 }
 
 // call makes one HTTP request and returns the status and the body of its reply.

@@ -94,13 +94,20 @@ func cmdTaken(ts *testscript.TestScript, neg bool, _ []string) {
 
 // occupy returns an address of loopback that is bound, over UDP and TCP, until the script ends.
 func occupy(ts *testscript.TestScript) string {
-	tcp, err := net.Listen("tcp4", "127.0.0.1:0")
-	ts.Check(err)
-	ts.Defer(func() { _ = tcp.Close() })
-	udp, err := net.ListenPacket("udp4", tcp.Addr().String())
-	ts.Check(err)
-	ts.Defer(func() { _ = udp.Close() })
-	return tcp.Addr().String()
+	for range 16 {
+		tcp, err := net.Listen("tcp4", "127.0.0.1:0")
+		ts.Check(err)
+		ts.Defer(func() { _ = tcp.Close() })
+		udp, err := net.ListenPacket("udp4", tcp.Addr().String())
+		if errors.Is(err, syscall.EADDRINUSE) { // by somebody else, over UDP alone
+			continue
+		}
+		ts.Check(err)
+		ts.Defer(func() { _ = udp.Close() })
+		return tcp.Addr().String()
+	}
+	ts.Fatalf("no port is free for UDP and TCP")
+	return ""
 }
 
 func refuse(ts *testscript.TestScript, neg bool) {
