@@ -163,11 +163,7 @@ func putFitting(t testing.TB, s *server, service string) []string {
 	for i := 0; ; i++ {
 		id := fmt.Sprintf("node-%03d", i)
 		s.put(t, service, id, fmt.Sprintf(`{"addresses":["10.0.1.%d"],"port":80,"ttl":"10m"}`, i))
-		m := new(dns.Msg).SetQuestion("_"+service+"._tcp."+zone, dns.TypeSRV).SetEdns0(1232, false)
-		reply, err := dns.Exchange(m, s.dns)
-		switch {
-		case err != nil:
-			t.Fatal(err)
+		switch reply := s.ask(t, "_"+service+"._tcp."+zone, dns.TypeSRV); {
 		case reply.Truncated:
 			s.remove(t, service, id)
 			return all

@@ -28,7 +28,7 @@ func alone(t *testing.T) bool {
 		moveIn(t)
 		return true
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute) // TestPrometheus may wait for six things
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 	cmd.Env = append(os.Environ(), aloneEnv+"="+t.Name(), binaryEnv+"="+binary)

@@ -123,10 +123,8 @@ func TestThroughResolvers(t *testing.T) {
 				{"_missing._tcp." + zone, "SRV", dns.RcodeNameError},
 				{"web." + zone, "MX", dns.RcodeSuccess},
 			} {
-				m := new(dns.Msg).SetQuestion(q.name, dns.StringToType[q.qtype])
-				reply, err := dns.Exchange(m, r.dns)
-				if err != nil || reply.Rcode != q.rcode || len(reply.Answer) > 0 {
-					t.Errorf("%s %s: %v, %v", q.name, q.qtype, err, reply)
+				if reply := r.ask(t, q.name, dns.StringToType[q.qtype]); reply.Rcode != q.rcode || len(reply.Answer) > 0 {
+					t.Errorf("%s %s: %v", q.name, q.qtype, reply)
 				}
 			}
 			for _, q := range questions() {

@@ -59,7 +59,7 @@ func (d deployment) start(id string) *app {
 	a.server.Start()
 	d.Cleanup(a.server.Close)
 	port := a.server.Listener.Addr().(*net.TCPAddr).Port
-	d.registry.put(d, "web", id, fmt.Sprintf(`{"port":%d,"addresses":["127.0.0.1"]}`, port))
+	d.registry.put(d, "web", id, fmt.Sprintf(`{"port":%d,"addresses":["127.0.0.1"],"ttl":"10m"}`, port))
 	return a
 }
 

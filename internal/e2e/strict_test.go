@@ -101,9 +101,8 @@ func TestUnboundIsStrict(t *testing.T) {
 	resolve := func(name string, qtype uint16, rcode int) []dns.Question {
 		t.Helper()
 		between.take()
-		reply, err := dns.Exchange(new(dns.Msg).SetQuestion(name, qtype), r.dns)
-		if err != nil || reply.Rcode != rcode {
-			t.Fatalf("%s: %v, %v", name, err, reply)
+		if reply := r.ask(t, name, qtype); reply.Rcode != rcode {
+			t.Fatalf("%s: %v", name, reply)
 		}
 		return between.take()
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -89,7 +90,7 @@ func soas(rrs []dns.RR) []dns.RR {
 }
 
 // TestNSDAnswersLikeUs compares our answers with those of an NSD secondary over every name and nine types, while the
-// zone is quiet.
+// zone is quiet. NSD's processes that have the version before may answer yet for a moment.
 func TestNSDAnswersLikeUs(t *testing.T) {
 	t.Parallel()
 	s, addr := follow(t, "NSD", false, "--dns-ttl", "2h") // so that TTLs differ
@@ -98,12 +99,16 @@ func TestNSDAnswersLikeUs(t *testing.T) {
 	s.untilSame(t, addr)
 	s.remove(t, "_brief._tcp", "a")
 	s.untilSame(t, addr)
-	all, compared := names(t, s.dns), 0
+	all, compared, replaced := names(t, s.dns), 0, time.Now().Add(patience/4)
 	for _, name := range all {
 		for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeSRV, dns.TypeTXT, dns.TypePTR, dns.TypeSOA, dns.TypeNS, dns.TypeMX, dns.TypeCNAME} {
 			for _, network := range []string{"udp", "tcp"} {
 				compared++
-				if ours, theirs := told(t, network, s.dns, name, qtype), told(t, network, addr, name, qtype); ours != theirs {
+				ours, theirs := told(t, network, s.dns, name, qtype), told(t, network, addr, name, qtype)
+				for ours != theirs && time.Now().Before(replaced) {
+					theirs = told(t, network, addr, name, qtype)
+				}
+				if ours != theirs {
 					t.Errorf("%s %s over %s:\nours   %s\ntheirs %s", name, dns.TypeToString[qtype], network, ours, theirs)
 				}
 			}

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -132,19 +133,27 @@ func serveZone(t testing.TB, name string) string {
 	return addr
 }
 
+// Ports of programs that cannot choose one themselves are drawn from between those that redistest draws from and those
+// that Linux gives to sockets which ask for none: else another socket may have it before the program does.
+const (
+	leastPort = 22_000
+	ports     = 10_000
+)
+
 // freePort returns an address of 127.0.0.1 that nobody listens at, over UDP and TCP.
 func freePort(t testing.TB) string {
 	t.Helper()
-	for range 20 {
-		stream, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 100 {
+		addr := fmt.Sprint("127.0.0.1:", leastPort+rand.IntN(ports))
+		stream, err := net.Listen("tcp", addr)
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		packets, err := net.ListenPacket("udp", stream.Addr().String())
+		packets, err := net.ListenPacket("udp", addr)
 		stream.Close()
 		if err == nil {
 			packets.Close()
-			return stream.Addr().String()
+			return addr
 		}
 	}
 	t.Fatal("no port is free for both UDP and TCP")
