@@ -25,7 +25,8 @@ type asker struct {
 	took   figures
 
 	mu     sync.Mutex // guards all below
-	lost   bool       // SERVFAIL is in order
+	lost   time.Time  // from when on SERVFAIL is in order; zero: never
+	failed time.Time  // when it was the answer for the first time
 	rcodes map[int]int
 	stale  int // answers that carried the code Stale Answer
 }
@@ -90,11 +91,15 @@ func (a *asker) query(q dns.Question) *dns.Msg {
 func (a *asker) judge(m *member, q dns.Question, reply *dns.Msg, host string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	now := time.Now()
 	a.rcodes[reply.Rcode]++
 	if isStale(reply) {
 		a.stale++
 	}
-	if reply.Rcode == dns.RcodeServerFailure && a.lost {
+	if reply.Rcode == dns.RcodeServerFailure && a.failed.IsZero() {
+		a.failed = now
+	}
+	if reply.Rcode == dns.RcodeServerFailure && !a.lost.IsZero() && now.After(a.lost) {
 		return
 	}
 	if (reply.Rcode != dns.RcodeSuccess || !names(reply.Answer, host)) && !a.check.starved(m) {
@@ -126,11 +131,18 @@ func isStale(reply *dns.Msg) bool {
 	return false
 }
 
-// allowLost says that the store may be lost from now on, so that SERVFAIL is in order.
-func (a *asker) allowLost() {
+// allowLost says that the store may be lost from a time on, so that SERVFAIL is in order.
+func (a *asker) allowLost(from time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.lost = true
+	a.lost = from
+}
+
+// failedAt returns when the first SERVFAIL came, zero for none.
+func (a *asker) failedAt() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.failed
 }
 
 // tally returns how many answers had an rcode, and how many were stale.

@@ -95,10 +95,14 @@ func TestRenewalsAreSilent(t *testing.T) {
 	if _, err := listener.Receive(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	revision, bells := a.View().Revision(), a.redis.Stats().Bells
+	revision := a.View().Revision()
 	for i := range 100 {
 		for _, m := range w.members {
-			results, err := a.RenewAll(t.Context(), []store.Renewal{{Service: m.service, ID: m.in.ID}})
+			var results []store.Renewed
+			err := insist(t, func() (err error) {
+				results, err = a.RenewAll(t.Context(), []store.Renewal{{Service: m.service, ID: m.in.ID}})
+				return err
+			})
 			if err != nil || results[0].Err != nil {
 				t.Fatalf("renewal %d of %v: %v, %v", i, m, results, err)
 			}
@@ -116,8 +120,7 @@ func TestRenewalsAreSilent(t *testing.T) {
 		}
 		t.Errorf("a bell: %s %s", message.Channel, message.Payload)
 	}
-	if a.View().Revision() != revision || b.View().Revision() != revision || a.redis.Stats().Bells != bells {
-		t.Errorf("revisions %d and %d, %d bells after; want %d and %d", a.View().Revision(), b.View().Revision(),
-			a.redis.Stats().Bells, revision, bells)
+	if a.View().Revision() != revision || b.View().Revision() != revision {
+		t.Errorf("revisions %d and %d after; want %d", a.View().Revision(), b.View().Revision(), revision)
 	}
 }

@@ -334,6 +334,14 @@ func (c *checker) excuses(m *member, now time.Time) bool {
 	return !c.strict && (m.late() || now.Sub(c.starvedAt) < m.in.TTL+bound)
 }
 
+// starvedSince reports whether the machine has been too busy at any time since one, or of late.
+func (c *checker) starvedSince(begin time.Time, m *member) bool {
+	c.mu.Lock()
+	busy := !c.strict && c.starvedAt.After(begin)
+	c.mu.Unlock()
+	return busy || c.starved(m)
+}
+
 // starved reports whether the machine has been too busy of late; and counts that it was asked in vain.
 func (c *checker) starved(m *member) bool {
 	c.mu.Lock()

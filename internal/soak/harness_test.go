@@ -78,7 +78,7 @@ func newRig(t testing.TB) *rig {
 	r := &rig{a: newFaker(t)}
 	r.b = &faker{Store: r.a.Store}
 	a, b := newServer(t, "a", r.a), newServer(t, "b", r.b)
-	r.world = &world{fleet: newFleet(t, 20, time.Second, a), servers: []*server{a, b}}
+	r.world = &world{fleet: newFleet(t, 20, 3*time.Second, a), servers: []*server{a, b}}
 	r.fleet.report = r.add
 	r.check = watch(t, r.fleet, a, b)
 	r.check.mu.Lock()
@@ -94,7 +94,7 @@ func newRig(t testing.TB) *rig {
 
 func (r *rig) expect(text string) {
 	r.t.Helper()
-	eventually(r.t, 2*bound, "a report of: "+text, func() bool { return r.has(text) })
+	eventually(r.t, 4*bound, "a report of: "+text, func() bool { return r.has(text) })
 }
 
 func TestCheckerSeesNothingInOrder(t *testing.T) {
@@ -108,7 +108,7 @@ func TestCheckerSeesNothingInOrder(t *testing.T) {
 // finishQuietly expects that nothing was reported until everything that ended is gone.
 func (r *rig) finishQuietly(t testing.TB) {
 	t.Helper()
-	eventually(t, bound, "the views are settled", r.check.settled)
+	eventually(t, 2*bound, "the views are settled", r.check.settled)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.made) > 0 {

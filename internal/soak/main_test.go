@@ -1,11 +1,13 @@
 package soak_test
 
 import (
+	"context"
 	"flag"
 	"os"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -77,6 +79,40 @@ func eventually(t testing.TB, limit time.Duration, what string, done func() bool
 	took := time.Since(begin)
 	within(t, limit, took, what)
 	return took
+}
+
+// lateness is by how much a goroutine that asks to be woken every 10 ms is woken too late, in sum: the time that the machine
+// takes from a test. What is promised by the clock is promised to a process that runs.
+type lateness struct {
+	sum  atomic.Int64
+	naps atomic.Int64 // that have ended
+}
+
+func newLateness(t testing.TB) *lateness {
+	l := new(lateness)
+	run(t, func(ctx context.Context) error {
+		const nap = 10 * time.Millisecond
+		for ctx.Err() == nil {
+			asleep := time.Now()
+			pause(ctx, nap)
+			l.sum.Add(max(0, int64(time.Since(asleep)-nap)))
+			l.naps.Add(1)
+		}
+		return nil
+	})
+	return l
+}
+
+// of calls a function and returns how long that took, and how late the machine was meanwhile, which the nap tells that was
+// under way at the end.
+func (l *lateness) of(t testing.TB, call func()) (took, late time.Duration) {
+	t.Helper()
+	before, begin := l.sum.Load(), time.Now()
+	call()
+	took = time.Since(begin)
+	naps := l.naps.Load()
+	eventually(t, bound, "the end of a nap", func() bool { return l.naps.Load() > naps })
+	return took, time.Duration(l.sum.Load() - before)
 }
 
 // pass lets time go by, during which the checker looks on.
