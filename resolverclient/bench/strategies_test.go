@@ -47,14 +47,7 @@ func balancerOf(tb testing.TB, s resolverclient.Strategy, n int) chooser {
 // serve runs a DNS server, over TCP where the answer is long, that names n instances for a day.
 func serve(tb testing.TB, n int) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	packets, err := net.ListenPacket("udp", l.Addr().String())
-	if err != nil {
-		tb.Fatal(err)
-	}
+	l, packets := listen(tb)
 	records := instances(tb, n)
 	answer := dns.HandlerFunc(func(w dns.ResponseWriter, query *dns.Msg) {
 		m := new(dns.Msg).SetReply(query)
@@ -75,6 +68,24 @@ func serve(tb testing.TB, n int) string {
 		})
 	}
 	return l.Addr().String()
+}
+
+// listen listens over TCP and UDP on one free port.
+func listen(tb testing.TB) (net.Listener, net.PacketConn) {
+	tb.Helper()
+	for range 16 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			tb.Fatal(err)
+		}
+		packets, err := net.ListenPacket("udp", l.Addr().String())
+		if err == nil {
+			return l, packets
+		}
+		l.Close() // the port is taken over UDP
+	}
+	tb.Fatal("no port is free for UDP and TCP")
+	return nil, nil
 }
 
 // instances returns n SRV records, of which only the ports differ, and the address.

@@ -84,7 +84,7 @@ func (s *scale) met(ids ...string) string {
 	for _, id := range ids {
 		eventually(s, "traffic of "+id, func() bool { return s.apps[id].calls.Load() > 0 })
 	}
-	took, excuse := time.Since(began), s.late.since(late)
+	took, excuse := time.Since(began), s.late.since(s, late)
 	if took > noticed+excuse {
 		s.Errorf("%v had no call for %v, want %v, and %v for a late machine", ids, took, noticed, excuse)
 	}
@@ -99,7 +99,7 @@ func (s *scale) left(ids ...string) string {
 		s.down(id)
 	}
 	eventually(s, "the time allowed", func() bool { return time.Since(began) > noticed })
-	excuse := s.late.since(late)
+	excuse := s.late.since(s, late)
 	eventually(s, "quiet", func() bool { return time.Since(began) > noticed+excuse+ttl })
 	var longest time.Duration
 	for _, id := range ids {

@@ -140,7 +140,10 @@ func eventually(tb testing.TB, what string, holds func() bool) time.Duration {
 
 // lateness is by how much a goroutine that asks to be woken every 10 ms is woken too late, in sum: the time that other
 // work on the machine takes from a test. What is promised by the clock is promised to a process that runs.
-type lateness struct{ sum atomic.Int64 }
+type lateness struct {
+	sum  atomic.Int64
+	naps atomic.Int64 // that have ended
+}
 
 func newLateness(tb testing.TB) *lateness {
 	l := new(lateness)
@@ -153,6 +156,7 @@ func newLateness(tb testing.TB) *lateness {
 			select {
 			case <-time.After(nap):
 				l.sum.Add(int64(time.Since(asleep) - nap))
+				l.naps.Add(1)
 			case <-stop:
 				return
 			}
@@ -165,5 +169,10 @@ func newLateness(tb testing.TB) *lateness {
 	return l
 }
 
-// since is the lateness since it had a value.
-func (l *lateness) since(value int64) time.Duration { return time.Duration(l.sum.Load() - value) }
+// since is the lateness since it had a value, with that of the nap that is under way.
+func (l *lateness) since(tb testing.TB, value int64) time.Duration {
+	tb.Helper()
+	naps := l.naps.Load()
+	eventually(tb, "the end of a nap", func() bool { return l.naps.Load() > naps })
+	return time.Duration(l.sum.Load() - value)
+}
