@@ -18,9 +18,17 @@ import (
 // listener is one address that is served over UDP and TCP.
 type listener struct {
 	*Server
-	udp []*net.UDPConn // at least one, all of the same address
+	udp []udpConn // at least one, all of the same address
 	tcp *net.TCPListener
 	any bool // every local address is served, so a UDP reply must be told which one to leave from
+}
+
+// udpConn is a UDP socket, of the kind that the loop reads that it is for.
+type udpConn interface {
+	LocalAddr() net.Addr
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+	Close() error
 }
 
 const (
@@ -105,18 +113,35 @@ func (l *listener) bindUDP(address netip.AddrPort) error {
 	if err != nil {
 		return family.Plain(err, "udp")
 	}
-	l.udp = []*net.UDPConn{conn}
+	conns := []*net.UDPConn{conn}
 	if l.batched {
 		more, err := bindMore(conn, network, l.udpReaders-1)
-		l.udp = append(l.udp, more...)
+		conns = append(conns, more...)
 		if err != nil {
-			return family.Plain(err, "udp")
+			return errors.Join(family.Plain(err, "udp"), l.adoptUDP(conns))
 		}
 	}
-	for _, conn := range l.udp {
-		if err := l.prepareUDP(conn); err != nil {
-			return fmt.Errorf("listen udp %v: %w", address, err)
+	return l.adoptUDP(conns)
+}
+
+// adoptUDP makes sockets the listener's own, as its loops want them. It has them all even where it returns an error.
+func (l *listener) adoptUDP(conns []*net.UDPConn) error {
+	alone := l.batched && len(conns) >= l.udpReaders // a batchLoop keeps others from its socket
+	var errs []error
+	for _, conn := range conns {
+		errs = append(errs, l.prepareUDP(conn))
+		own := udpConn(conn)
+		if alone {
+			c, err := newBatchConn(conn)
+			errs = append(errs, err)
+			if err == nil {
+				own = c
+			}
 		}
+		l.udp = append(l.udp, own)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("listen udp %v: %w", l.address(), err)
 	}
 	return nil
 }

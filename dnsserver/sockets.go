@@ -44,11 +44,9 @@ func (s *Server) adopt(list []Sockets) ([]*listener, error) {
 	listeners := make([]*listener, len(list))
 	var errs []error
 	for i, sockets := range list {
-		l := &listener{Server: s, udp: []*net.UDPConn{sockets.UDP}, tcp: sockets.TCP}
-		l.any = l.address().Addr().IsUnspecified()
-		if err := l.prepareUDP(sockets.UDP); err != nil {
-			errs = append(errs, fmt.Errorf("listen udp %v: %w", l.address(), err))
-		}
+		addr, _ := sockets.addr()
+		l := &listener{Server: s, tcp: sockets.TCP, any: addr.Addr().IsUnspecified()}
+		errs = append(errs, l.adoptUDP([]*net.UDPConn{sockets.UDP}))
 		listeners[i] = l
 	}
 	return listeners, errors.Join(errs...)

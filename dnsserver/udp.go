@@ -75,7 +75,7 @@ type udpLoop interface {
 
 // serveUDP answers queries until ctx ends. What a loop has taken from the kernel is bounded by its buffers; the rest waits
 // in the kernel's receive buffer, which drops what does not fit.
-func (l *listener) serveUDP(ctx context.Context, conn *net.UDPConn) {
+func (l *listener) serveUDP(ctx context.Context, conn udpConn) {
 	loop := l.newLoop(conn)
 	wait := minPause
 	for {
@@ -92,10 +92,10 @@ func (l *listener) serveUDP(ctx context.Context, conn *net.UDPConn) {
 	}
 }
 
-func (l *listener) newLoop(conn *net.UDPConn) udpLoop {
+func (l *listener) newLoop(conn udpConn) udpLoop {
 	w := worker{Server: l.Server, counts: l.stats.worker()}
-	if l.batched && len(l.udp) >= l.udpReaders { // a batchLoop keeps others from its socket
-		return l.newBatchLoop(conn, w)
+	if c, ok := conn.(*batchConn); ok {
+		return l.newBatchLoop(c, w)
 	}
-	return l.newSingleLoop(conn, w)
+	return l.newSingleLoop(conn.(*net.UDPConn), w)
 }

@@ -51,12 +51,6 @@ type origin struct {
 	control [controlRoom]byte
 }
 
-// batchConn is what a batchLoop needs of a *net.UDPConn.
-type batchConn interface {
-	syscall.Conn
-	SetWriteDeadline(time.Time) error
-}
-
 // batchLoop is the loop for Linux: batches of queries in, batches of replies out, with system calls that never wait. They
 // bypass the scheduler, whose handing over of the processor would be a quarter of all cost; only where nothing is to be
 // read does it wait, in the runtime's poller. It has its socket to itself and must not be copied, since the kernel is
@@ -64,10 +58,8 @@ type batchConn interface {
 type batchLoop struct {
 	worker
 	ahead
-	conn batchConn
-	raw  syscall.RawConn
-
-	answerSomeFunc, pushFunc func(fd uintptr) bool // the methods, as values that are made once
+	conn     *batchConn
+	turnFunc func(bell uintptr) bool // the method, as a value that is made once
 
 	in, out  [batchSize]mmsghdr
 	origins  [batchSize]origin
@@ -84,9 +76,9 @@ type batchLoop struct {
 	failed      error
 }
 
-func (l *listener) newBatchLoop(conn batchConn, w worker) udpLoop {
+func (l *listener) newBatchLoop(conn *batchConn, w worker) *batchLoop {
 	b := &batchLoop{worker: w, conn: conn, received: batchSize}
-	b.answerSomeFunc, b.pushFunc = b.answerSome, b.push
+	b.turnFunc = b.turn
 	b.queries = make([]byte, batchSize*querySlot)
 	b.replies = make([]byte, batchSize*replySlot)
 	for i := range b.in {
@@ -104,28 +96,30 @@ func (l *listener) newBatchLoop(conn batchConn, w worker) udpLoop {
 }
 
 // serve answers batchTurn batches, if the queries do not end before, and then lets others run.
-func (b *batchLoop) serve() (err error) {
-	if b.raw == nil {
-		if b.raw, err = b.conn.SyscallConn(); err != nil {
-			return err
-		}
-	}
+func (b *batchLoop) serve() error {
 	b.failed = nil
-	err = b.raw.Read(b.answerSomeFunc)
+	err := b.conn.raw.Read(b.turnFunc)
 	runtime.Gosched()
 	return errors.Join(b.failed, err)
 }
 
+// turn reports false where the bell tells when there is something to read again.
+func (b *batchLoop) turn(bell uintptr) bool {
+	more := b.answerSome()
+	b.failed = errors.Join(b.failed, b.conn.watch(int(bell), !more))
+	return more || b.failed != nil
+}
+
 // answerSome reports false where there is nothing to read. At low rates it does so after a single query without having
-// looked: recvmmsg returns a single one only after it found no second, and what comes after that wakes the poller.
-func (b *batchLoop) answerSome(fd uintptr) bool {
+// looked: recvmmsg returns a single one only after it found no second, and the bell rings for what comes after that.
+func (b *batchLoop) answerSome() bool {
 	for range batchTurn {
-		n, errno := b.receive(fd)
+		n, errno := b.receive()
 		switch errno {
 		case 0:
 			start := time.Now()
 			b.answer(n)
-			b.send(fd)
+			b.send()
 			b.counts.times[UDP].add(n, time.Since(start))
 			b.sparse = b.sparse && n == 1
 			if b.sparse {
@@ -144,7 +138,7 @@ func (b *batchLoop) answerSome(fd uintptr) bool {
 }
 
 // receive fills the origins with what waits at the socket.
-func (b *batchLoop) receive(fd uintptr) (int, syscall.Errno) {
+func (b *batchLoop) receive() (int, syscall.Errno) {
 	for i := range b.in[:b.received] {
 		h := &b.in[i]
 		h.Namelen = nameRoom
@@ -153,7 +147,7 @@ func (b *batchLoop) receive(fd uintptr) (int, syscall.Errno) {
 			h.SetControllen(controlRoom)
 		}
 	}
-	n, errno := mmsg(unix.SYS_RECVMMSG, fd, b.in[:])
+	n, errno := mmsg(unix.SYS_RECVMMSG, b.conn.fd, b.in[:])
 	b.received = n
 	return n, errno
 }
@@ -195,9 +189,9 @@ func (b *batchLoop) answer(n int) {
 
 // send sends the replies that are in out. What the kernel does not take, or has no room for in time, is lost. After a
 // wait in vain it does not wait again until there was room: clients that cannot be reached would hold up all others.
-func (b *batchLoop) send(fd uintptr) {
+func (b *batchLoop) send() {
 	from := b.unsent
-	if b.push(fd) {
+	if b.push() {
 		b.jammed = false
 		return
 	}
@@ -205,22 +199,21 @@ func (b *batchLoop) send(fd uintptr) {
 		b.counts.sendErrors.Add(uint64(b.end - b.unsent))
 		return
 	}
-	err := b.conn.SetWriteDeadline(time.Now().Add(sendPatience))
-	if err == nil {
-		err = b.raw.Write(b.pushFunc)
+	for deadline := time.Now().Add(sendPatience); b.conn.waitForRoom(deadline); {
+		if b.push() {
+			return
+		}
 	}
-	if err != nil {
-		b.jammed = true
-		b.counts.sendErrors.Add(uint64(b.end - b.unsent))
-		b.logger.Debug("write udp", "replies", b.end-b.unsent, "error", err)
-	}
+	b.jammed = true
+	b.counts.sendErrors.Add(uint64(b.end - b.unsent))
+	b.logger.Debug("write udp: no room", "replies", b.end-b.unsent)
 }
 
 // push sends what is unsent and reports false where the send buffer is full. The kernel stops at a reply that it does not
 // take: those behind it are sent all the same.
-func (b *batchLoop) push(fd uintptr) bool {
+func (b *batchLoop) push() bool {
 	for b.unsent < b.end {
-		n, errno := mmsg(unix.SYS_SENDMMSG, fd, b.out[b.unsent:b.end])
+		n, errno := mmsg(unix.SYS_SENDMMSG, b.conn.fd, b.out[b.unsent:b.end])
 		switch errno {
 		case 0:
 			b.unsent += n
@@ -236,8 +229,8 @@ func (b *batchLoop) push(fd uintptr) bool {
 }
 
 // mmsg is recvmmsg or sendmmsg. With MSG_DONTWAIT neither waits, so the scheduler need not know of the call.
-func mmsg(trap, fd uintptr, headers []mmsghdr) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall6(trap, fd,
+func mmsg(trap uintptr, fd int, headers []mmsghdr) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall6(trap, uintptr(fd),
 		uintptr(unsafe.Pointer(unsafe.SliceData(headers))), uintptr(len(headers)), unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
 		return 0, errno

@@ -23,7 +23,7 @@ import (
 func TestRepliesThatCannotBeSent(t *testing.T) {
 	good := func(conn *net.UDPConn) netip.AddrPort { return conn.LocalAddr().(*net.UDPAddr).AddrPort() }
 	portless := netip.MustParseAddrPort("127.0.0.1:0")
-	server, first, second := packets(t), packets(t), packets(t)
+	first, second := packets(t), packets(t)
 	for name, to := range map[string][]netip.AddrPort{
 		"in front":   {portless, good(first), good(second)},
 		"between":    {good(first), portless, portless, good(second)},
@@ -31,9 +31,7 @@ func TestRepliesThatCannotBeSent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, newSource())
-			if err := s.SendBatch(server, []byte("reply"), to...); err != nil {
-				t.Fatal(err)
-			}
+			openBatch(t, s, packets(t)).Send([]byte("reply"), to...)
 			for _, conn := range []*net.UDPConn{first, second} {
 				buf := make([]byte, 16)
 				if n, err := conn.Read(buf); err != nil || string(buf[:n]) != "reply" {
@@ -82,6 +80,17 @@ func socketPair(tb testing.TB) (server, client *net.UnixConn) {
 	return conns[0], conns[1]
 }
 
+// openBatch hands a socket to a loop of the server.
+func openBatch(tb testing.TB, s *dnsserver.Server, conn dnsserver.SocketConn) dnsserver.Batch {
+	tb.Helper()
+	batch, err := s.OpenBatch(conn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = batch.Close() })
+	return batch
+}
+
 // TestSendBufferFull has a client that asks and reads nothing until replies were dropped: the server counts them, and
 // goes on.
 func TestSendBufferFull(t *testing.T) {
@@ -91,7 +100,8 @@ func TestSendBufferFull(t *testing.T) {
 	if err := client.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
-	done := closed(func() { s.ServeBatches(server) })
+	batch := openBatch(t, s, server)
+	done := closed(batch.Serve)
 	sent := 0
 	for ; s.Stats().SendErrors == 0; sent++ {
 		if _, err := client.Write(query); err != nil {
@@ -115,7 +125,7 @@ func TestSendBufferFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "no more answers", func() bool { return read.Load() > before })
-	if err := server.SetReadDeadline(time.Unix(1, 0)); err != nil {
+	if err := batch.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	<-done
@@ -128,7 +138,7 @@ func TestSendBufferFull(t *testing.T) {
 func TestNothingWaitsAtLowRates(t *testing.T) {
 	query := message(header(flagsQuery, 1), wireQuestion(t, zone, dns.TypeSOA))
 	server, client := socketPair(t)
-	batch := newServer(t, newSource(), rate(-1, 0)).NewBatch()
+	batch := openBatch(t, newServer(t, newSource(), rate(-1, 0)), server)
 	buf := make([]byte, 512)
 	for _, n := range []int{1, 1, 1, dnsserver.BatchSize + 1, 1, 2, 1} {
 		for range n {
@@ -136,7 +146,7 @@ func TestNothingWaitsAtLowRates(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if more, err := batch.AnswerSome(server); err != nil || more {
+		if more, err := batch.AnswerSome(); err != nil || more {
 			t.Fatalf("%d queries: more %t, %v", n, more, err)
 		}
 		if err := client.SetReadDeadline(time.Now().Add(patience)); err != nil {
@@ -147,6 +157,64 @@ func TestNothingWaitsAtLowRates(t *testing.T) {
 				t.Fatalf("reply %d of %d: %v", i+1, n, err)
 			}
 		}
+	}
+}
+
+// TestPollerUnderLoad has queries come faster than they are answered: the poller is not told of them, until they end, and
+// then of what comes next.
+func TestPollerUnderLoad(t *testing.T) {
+	query := message(header(flagsQuery, 1), wireQuestion(t, zone, dns.TypeSOA))
+	server := packets(t)
+	if err := dnsserver.SetBuffers(server); err != nil {
+		t.Fatal(err)
+	}
+	client, err := net.DialUDP("udp4", nil, server.LocalAddr().(*net.UDPAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	batch := openBatch(t, newServer(t, newSource(), rate(-1, 0)), server)
+	stop := make(chan struct{})
+	flood := closed(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_, _ = client.Write(query)
+			}
+		}
+	})
+	turn := func() bool {
+		watched, err := batch.Turn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return watched
+	}
+	eventually(t, "a turn without an end of queries", func() bool { return !turn() })
+	close(stop)
+	<-flood
+	eventually(t, "an end of queries", turn)
+	err = batch.Await(time.Now().Add(patience), func() error {
+		_, err := client.Write(query)
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPollerTellsOfWhatIsThere has a query come before the poller is told of any.
+func TestPollerTellsOfWhatIsThere(t *testing.T) {
+	server, client := socketPair(t)
+	batch := openBatch(t, newServer(t, newSource()), server)
+	err := batch.Await(time.Now().Add(patience), func() error {
+		_, err := client.Write([]byte("query"))
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 
