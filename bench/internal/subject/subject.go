@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,7 +30,7 @@ func Run(ctx context.Context, args []string) error {
 	case "echo":
 		return listen(ctx, addr, Echo)
 	case "echo-batches":
-		return listen(ctx, addr, EchoBatches)
+		return listen(ctx, addr, func(conn *net.UDPConn) error { return EchoBatches(ctx, conn) })
 	case "embed":
 		return embed(ctx, addr, args[2:])
 	default:
@@ -71,20 +72,40 @@ func Echo(conn *net.UDPConn) error {
 // replySize is the length of an SRV reply of five instances with their addresses.
 const replySize = 343
 
-// EchoBatches sends replySize octets back for every datagram, in batches, by system calls that the scheduler does not see and that only wait in the
-// runtime's poller: what Go can do at best.
-func EchoBatches(conn *net.UDPConn) error {
-	raw, err := conn.SyscallConn()
+// look is how often EchoBatches sees whether it is to end while nothing comes.
+const look = 100 * time.Millisecond
+
+// EchoBatches sends replySize octets back for every datagram, in batches, and nothing else: by system calls that the
+// scheduler does not see, on a descriptor that the runtime's poller does not watch. It returns when ctx ends.
+func EchoBatches(ctx context.Context, conn *net.UDPConn) error {
+	fd, err := detach(conn)
 	if err != nil {
 		return err
 	}
+	defer unix.Close(fd)
 	batch := mmsg.New(1500, true)
+	for ctx.Err() == nil {
+		if err := echoAll(fd, batch); err != nil {
+			return err
+		}
+		if _, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(look.Milliseconds())); err != nil && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+	return nil
+}
+
+// detach returns another descriptor of the socket and closes conn.
+func detach(conn *net.UDPConn) (fd int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
 	var failed error
-	err = raw.Read(func(fd uintptr) bool {
-		failed = echoAll(int(fd), batch)
-		return failed != nil
-	})
-	return errors.Join(failed, err)
+	if err := raw.Control(func(old uintptr) { fd, failed = unix.Dup(int(old)) }); err != nil {
+		return 0, err
+	}
+	return fd, errors.Join(failed, conn.Close())
 }
 
 // echoAll echoes until nothing waits any more. What the kernel does not take is lost.
