@@ -92,8 +92,8 @@ func TestJudge(t *testing.T) {
 		want string
 	}{
 		{"all kept", true, verdicts, ""},
-		{"one not measured", true, verdicts[1:], "9 of 10 bounds are kept"},
-		{"one not kept", true, append([]suite.Verdict{{Bound: -1}}, verdicts[1:]...), "9 of 10 bounds are kept"},
+		{"one not measured", true, verdicts[1:], "10 of 11 bounds are kept"},
+		{"one not kept", true, append([]suite.Verdict{{Bound: -1}}, verdicts[1:]...), "10 of 11 bounds are kept"},
 		{"no gate", false, nil, ""},
 	} {
 		err := bench.Judge(test.gate, test.in)

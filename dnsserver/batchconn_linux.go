@@ -43,7 +43,10 @@ func newBatchConn(conn socketConn) (*batchConn, error) {
 		return nil, err
 	}
 	b := &batchConn{fd: fd, local: conn.LocalAddr()}
-	if err := errors.Join(b.hang(), conn.Close()); err != nil {
+	if err := b.hang(); err != nil {
+		return nil, errors.Join(err, os.NewSyscallError("close", unix.Close(fd)))
+	}
+	if err := conn.Close(); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
@@ -73,7 +76,16 @@ func (b *batchConn) hang() error {
 	}
 	b.bell = os.NewFile(uintptr(fd), "epoll")
 	b.raw, err = b.bell.SyscallConn()
-	return err
+	if err := errors.Join(err, b.tryBell(fd)); err != nil {
+		return errors.Join(err, b.bell.Close())
+	}
+	return nil
+}
+
+// tryBell tells now what would keep the loop from waiting later: os.NewFile hides that the poller refuses to watch a file,
+// and the system limits how much can be watched.
+func (b *batchConn) tryBell(fd int) error {
+	return errors.Join(b.bell.SetReadDeadline(time.Time{}), b.watch(fd, true), b.watch(fd, false))
 }
 
 // watch has the bell ring when something can be read, at once if it can already, or has it silent.
@@ -111,11 +123,10 @@ func (b *batchConn) SetReadDeadline(t time.Time) error { return b.bell.SetReadDe
 // SetWriteDeadline does nothing: nobody waits for longer than sendPatience.
 func (b *batchConn) SetWriteDeadline(time.Time) error { return nil }
 
-// Close closes the socket. Nobody may be reading.
+// Close closes the socket, once nobody reads any more. Further calls return an error.
 func (b *batchConn) Close() error {
-	err := os.NewSyscallError("close", unix.Close(b.fd))
-	if b.bell != nil {
-		err = errors.Join(err, b.bell.Close())
+	if err := b.bell.Close(); err != nil {
+		return err
 	}
-	return err
+	return os.NewSyscallError("close", unix.Close(b.fd))
 }

@@ -16,7 +16,8 @@ type Config struct {
 	Zones  []Zone   // 1 to MaxZones; those whose names end in another's take their part out of it
 	Listen []string // "127.0.0.1:8053", "[::1]:53" or, for every address, ":53"; UDP and TCP each; port 0 is any free one
 
-	// Sockets are in place of Listen where somebody else, such as systemd, has bound the addresses. Run closes them.
+	// Sockets are in place of Listen where somebody else, such as systemd, has bound the addresses. Listen takes
+	// them over, and Run closes them: they must not be used any more.
 	Sockets []Sockets
 
 	TTL         time.Duration // the greatest of registered records, 1 s to 24 h; default 5 s

@@ -40,7 +40,8 @@ const (
 )
 
 // Listen binds every address of the configuration, UDP and TCP. On an error, which says which address could not be bound
-// and why, none stays bound. Further calls do nothing. The sockets are closed by Run.
+// and why, none stays bound. Further calls do nothing. The sockets are closed by Run,
+// and stay open without it.
 func (s *Server) Listen() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,7 +166,7 @@ func (l *listener) prepareUDP(conn *net.UDPConn) error {
 // address returns what is bound, with the port in place of 0.
 func (l *listener) address() netip.AddrPort { return l.udp[0].LocalAddr().(*net.UDPAddr).AddrPort() }
 
-// stop ends accepting and makes readers come back. A worker that is sending has a while to end.
+// stop ends accepting and makes readers come back. A worker that is sending has a while to end: a batchLoop sendPatience.
 func (l *listener) stop() {
 	errs := []error{l.tcp.Close()}
 	for _, conn := range l.udp {

@@ -3,6 +3,7 @@ package dnsserver_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -295,8 +296,14 @@ func TestUDPManyClients(t *testing.T) {
 	})
 }
 
-// TestSockets serves on sockets that the test has bound, and closes them at the end.
+// TestSockets serves on sockets that the test has bound, by one worker and by several, and closes them at the end.
 func TestSockets(t *testing.T) {
+	for _, readers := range []int{1, 2} {
+		t.Run(fmt.Sprint(readers), func(t *testing.T) { testSockets(t, readers) })
+	}
+}
+
+func testSockets(t *testing.T, readers int) {
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -315,6 +322,7 @@ func TestSockets(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newServer(t, newSource(web(t)), func(c *dnsserver.Config) {
+		c.UDPReaders = readers
 		c.Listen, c.Sockets = nil, []dnsserver.Sockets{{UDP: udp.(*net.UDPConn), TCP: tcp.(*net.TCPListener)}}
 	})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -331,8 +339,11 @@ func TestSockets(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if err := udp.Close(); !errors.Is(err, net.ErrClosed) {
+	again, err := net.ListenPacket("udp", tcp.Addr().String())
+	if err != nil {
 		t.Errorf("the UDP socket is left open: %v", err)
+	} else if err := again.Close(); err != nil {
+		t.Error(err)
 	}
 	lookups(t, s, []lookup{{"ns1." + zone, dns.TypeA, []string{"127.0.0.1"}}})
 }

@@ -52,9 +52,9 @@ type origin struct {
 }
 
 // batchLoop is the loop for Linux: batches of queries in, batches of replies out, with system calls that never wait. They
-// bypass the scheduler, whose handing over of the processor would be a quarter of all cost; only where nothing is to be
-// read does it wait, in the runtime's poller. It has its socket to itself and must not be copied, since the kernel is
-// given pointers into it.
+// bypass the scheduler, whose handing over of the processor would be a quarter of all cost. Where nothing is to be read it
+// waits in the runtime's poller, and for a while, with its thread, where nothing can be sent. It has its socket to itself
+// and must not be copied, since the kernel is given pointers into it.
 type batchLoop struct {
 	worker
 	ahead
@@ -200,8 +200,12 @@ func (b *batchLoop) send() {
 		return
 	}
 	for deadline := time.Now().Add(sendPatience); b.conn.waitForRoom(deadline); {
+		before := b.unsent
 		if b.push() {
 			return
+		}
+		if b.unsent == before { // the kernel says that there is room and takes nothing: a socket with an error to tell
+			time.Sleep(time.Millisecond)
 		}
 	}
 	b.jammed = true

@@ -49,6 +49,7 @@ func gates() []gate {
 	return []gate{
 		{text: "SRV: dnsreg / better of Knot and NSD", ours: at{"srv", DNSReg}, base: both("srv"), bound: 0.75},
 		{text: "SRV: dnsreg / Go echo", ours: at{"srv", DNSReg}, base: []at{{"srv", Echo}}, bound: 0.9},
+		{text: "SRV: dnsreg / Go batches", ours: at{"srv", DNSReg}, base: []at{{"srv", EchoBatches}}, bound: 1.15},
 		{text: "NXDOMAIN, random names: dnsreg / better of Knot and NSD", ours: at{"nxdomain", DNSReg}, base: both("nxdomain"), bound: 1},
 		{text: "dnsreg: with EDNS and cookie / without", ours: at{"cookie", DNSReg}, base: []at{{"srv", DNSReg}}, bound: 1.1},
 		{
