@@ -11,7 +11,7 @@ import (
 const (
 	masters      = 3
 	slots        = 16384
-	clusterLimit = 20 * time.Second // for a cluster to agree; it takes some 3 s, 2 of which Redis itself waits
+	clusterLimit = time.Minute // for a cluster to agree; it takes some 3 s, 2 of which Redis itself waits
 )
 
 // Cluster is three masters, each with a third of the slots, and their replicas. The slots of a master that fails take

@@ -8,6 +8,18 @@ import (
 // MaxConns is how many connections a proxy has at most.
 const MaxConns = maxConns
 
+// Lossy returns how many connections have lost bytes.
+func (p *Proxy) Lossy() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		if c.lossy {
+			n++
+		}
+	}
+	return n
+}
+
 // Ended reports whether the server's process has ended.
 func (s *Server) Ended() bool { return s.process.ended() }
 

@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -89,7 +90,7 @@ func (p *process) kill() {
 	if p.ended() {
 		return
 	}
-	if err := p.cmd.Process.Kill(); err != nil && !p.ended() {
+	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.t.Errorf("kill redis-server: %v", err)
 		return
 	}

@@ -12,6 +12,21 @@ import (
 	"github.com/dnsreg/dnsreg/internal/redistest"
 )
 
+// soon bounds what has to happen.
+const soon = 10 * time.Second
+
+// eventually polls until done holds, and ends the test if it does not soon.
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(soon); !done(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", soon, what)
+		}
+	}
+}
+
 // echo serves connections that send back what they get, and returns its address.
 func echo(t testing.TB) string {
 	t.Helper()
@@ -73,7 +88,7 @@ func TestProxyPasses(t *testing.T) {
 	conn := connect(t, p)
 	big := string(bytes.Repeat([]byte("0123456789abcdef"), 16<<10))
 	for _, text := range []string{"a", "hello", big} {
-		if got, err := roundTrip(conn, text, 5*time.Second); err != nil || got != text {
+		if got, err := roundTrip(conn, text, soon); err != nil || got != text {
 			t.Errorf("%d bytes: got %d, %v", len(text), len(got), err)
 		}
 	}
@@ -99,7 +114,7 @@ func TestProxyDelays(t *testing.T) {
 			conn := connect(t, p)
 			p.Delay(tt.way, delay)
 			begin := time.Now()
-			if _, err := roundTrip(conn, "x", 5*time.Second); err != nil {
+			if _, err := roundTrip(conn, "x", soon); err != nil {
 				t.Fatal(err)
 			}
 			if took := time.Since(begin); took < tt.want {
@@ -111,9 +126,21 @@ func TestProxyDelays(t *testing.T) {
 
 // A delay is latency: many bytes under way take no longer than few.
 func TestProxyDelayIsNoLimit(t *testing.T) {
+	const delay, tries = 100 * time.Millisecond, 10
 	p := redistest.NewProxy(t, echo(t))
-	p.Delay(redistest.ToServer, 100*time.Millisecond)
-	conn := connect(t, p)
+	p.Delay(redistest.ToServer, delay)
+	conn, best := connect(t, p), soon
+	for try := 0; try < tries && best > 8*delay; try++ { // one of them meets a machine that does not stall
+		best = min(best, tenBytes(t, conn))
+	}
+	if best < delay || best > 8*delay {
+		t.Errorf("ten bytes one by one took %v, want the delay once", best)
+	}
+}
+
+// tenBytes sends ten bytes one by one, and returns how long they took to come back.
+func tenBytes(t testing.TB, conn net.Conn) time.Duration {
+	t.Helper()
 	begin := time.Now()
 	for range 10 {
 		if _, err := conn.Write([]byte("x")); err != nil {
@@ -123,16 +150,14 @@ func TestProxyDelayIsNoLimit(t *testing.T) {
 	if _, err := io.ReadFull(conn, make([]byte, 10)); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(begin); took < 100*time.Millisecond || took > 800*time.Millisecond {
-		t.Errorf("ten bytes one by one took %v, want the delay once", took)
-	}
+	return time.Since(begin)
 }
 
 func TestProxyLimits(t *testing.T) {
 	p := redistest.NewProxy(t, echo(t))
 	p.Limit(redistest.ToClient, 100_000)
 	begin := time.Now()
-	if _, err := roundTrip(connect(t, p), string(make([]byte, 20_000)), 5*time.Second); err != nil {
+	if _, err := roundTrip(connect(t, p), string(make([]byte, 20_000)), soon); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(begin); took < 190*time.Millisecond {
@@ -148,7 +173,7 @@ func TestProxyHolds(t *testing.T) {
 		t.Fatalf("held, but got %q, %v", got, err)
 	}
 	heal(t, p)
-	if got, err := roundTrip(conn, "y", time.Second); err != nil || got != "x" {
+	if got, err := roundTrip(conn, "y", soon); err != nil || got != "x" {
 		t.Errorf("healed: got %q, %v; want the held x", got, err)
 	}
 }
@@ -164,7 +189,7 @@ func TestProxyDrops(t *testing.T) {
 	for _, way := range []redistest.Direction{redistest.ToServer, redistest.ToClient} {
 		p := redistest.NewProxy(t, echo(t))
 		old := connect(t, p)
-		if _, err := roundTrip(old, "a", time.Second); err != nil {
+		if _, err := roundTrip(old, "a", soon); err != nil {
 			t.Fatal(err)
 		}
 		p.Drop(way)
@@ -173,11 +198,12 @@ func TestProxyDrops(t *testing.T) {
 				t.Errorf("dropping, but got %q, %v", got, err)
 			}
 		}
+		eventually(t, "both have lost bytes", func() bool { return p.Lossy() == 2 })
 		heal(t, p)
-		if _, err := roundTrip(old, "y", time.Second); err == nil || isTimeout(err) {
+		if _, err := roundTrip(old, "y", soon); err == nil || isTimeout(err) {
 			t.Errorf("a connection that lost bytes: %v, want it reset", err)
 		}
-		if got, err := roundTrip(connect(t, p), "z", time.Second); err != nil || got != "z" {
+		if got, err := roundTrip(connect(t, p), "z", soon); err != nil || got != "z" {
 			t.Errorf("healed: %q, %v", got, err)
 		}
 	}
@@ -188,7 +214,7 @@ func TestProxyDropHidesTheEnd(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.NewProxy(t, s.Addr())
 	conn := connect(t, p)
-	if got, err := roundTrip(conn, "PING\r\n\r\n"[:7], time.Second); err != nil { // as long as its reply
+	if got, err := roundTrip(conn, "PING\r\n\r\n"[:7], soon); err != nil { // as long as its reply
 		t.Fatal(got, err)
 	}
 	p.Drop(redistest.Both)
@@ -201,15 +227,18 @@ func TestProxyDropHidesTheEnd(t *testing.T) {
 func TestProxyRefuses(t *testing.T) {
 	p := redistest.NewProxy(t, echo(t))
 	old := connect(t, p)
+	if _, err := roundTrip(old, "x", soon); err != nil { // so that the proxy has accepted it
+		t.Fatal(err)
+	}
 	p.Refuse()
 	if conn, err := net.Dial("tcp", p.Addr()); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("dial: %v, %v; want it refused", conn, err)
 	}
-	if _, err := roundTrip(old, "x", time.Second); err != nil {
+	if _, err := roundTrip(old, "x", soon); err != nil {
 		t.Errorf("the old connection: %v", err)
 	}
 	heal(t, p)
-	if _, err := roundTrip(connect(t, p), "x", time.Second); err != nil {
+	if _, err := roundTrip(connect(t, p), "x", soon); err != nil {
 		t.Errorf("healed: %v", err)
 	}
 }
@@ -217,14 +246,14 @@ func TestProxyRefuses(t *testing.T) {
 func TestProxyResets(t *testing.T) {
 	p := redistest.NewProxy(t, echo(t))
 	conn := connect(t, p)
-	if _, err := roundTrip(conn, "x", time.Second); err != nil {
+	if _, err := roundTrip(conn, "x", soon); err != nil {
 		t.Fatal(err)
 	}
 	p.Reset()
 	if _, err := io.ReadFull(conn, make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("read: %v, want ECONNRESET", err)
 	}
-	if _, err := roundTrip(connect(t, p), "x", time.Second); err != nil {
+	if _, err := roundTrip(connect(t, p), "x", soon); err != nil {
 		t.Errorf("the next connection: %v", err)
 	}
 }
@@ -236,14 +265,14 @@ func TestProxyCuts(t *testing.T) {
 	}{{redistest.ToClient, "hel"}, {redistest.ToServer, ""}} {
 		p := redistest.NewProxy(t, echo(t))
 		p.Cut(tt.way, 3)
-		got, err := roundTrip(connect(t, p), "hello", time.Second)
+		got, err := roundTrip(connect(t, p), "hello", soon)
 		if err == nil || isTimeout(err) || len(got) > 3 {
 			t.Errorf("cut after 3 bytes: %q, %v", got, err)
 		}
 		if tt.way == redistest.ToClient && got != tt.want {
 			t.Errorf("cut to the client: got %q, want %q first", got, tt.want)
 		}
-		if _, err := roundTrip(connect(t, p), "hello", time.Second); err != nil {
+		if _, err := roundTrip(connect(t, p), "hello", soon); err != nil {
 			t.Errorf("the cut is made once, but: %v", err)
 		}
 	}
@@ -252,7 +281,7 @@ func TestProxyCuts(t *testing.T) {
 func TestProxyBoundsConnections(t *testing.T) {
 	p := redistest.NewProxy(t, echo(t))
 	for range redistest.MaxConns {
-		if _, err := roundTrip(connect(t, p), "x", time.Second); err != nil {
+		if _, err := roundTrip(connect(t, p), "x", soon); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -277,6 +306,6 @@ func exchange(p *redistest.Proxy, text string) error {
 		return err
 	}
 	defer conn.Close()
-	_, err = roundTrip(conn, text, time.Second)
+	_, err = roundTrip(conn, text, soon)
 	return err
 }

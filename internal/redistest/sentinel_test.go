@@ -62,7 +62,9 @@ func TestSentinelFailover(t *testing.T) {
 				s.Lag()
 			}
 			master.Do("SET", "k", "new")
-			master.Do("WAIT", 1, 100)
+			if !tt.lag {
+				replicated(t, s, "k", "new")
+			}
 			begin := time.Now()
 			tt.down(master)
 			heir := s.WaitFailover(master)

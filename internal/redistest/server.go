@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	startLimit = 5 * time.Second // for one process to answer; it takes some 20 ms
-	portTries  = 5               // how often another port is drawn when one was lost to another process
-	admin      = "redistest"     // the user of Client, whom no option takes away
+	startLimit = 20 * time.Second // for one process to answer; it takes some 20 ms
+	portTries  = 5                // how often another port is drawn when one was lost to another process
+	admin      = "redistest"      // the user of Client, whom no option takes away
 )
 
 // Server is one redis-server process. It keeps nothing on disk but what [Server.Save] writes.
