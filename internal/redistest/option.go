@@ -1,6 +1,9 @@
 package redistest
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // Option changes how the processes of a test are started.
 type Option func(*settings)
@@ -13,10 +16,11 @@ type settings struct {
 	tls        bool
 	clock      bool
 	replicas   int
+	downAfter  time.Duration
 }
 
 func newSettings(options []Option) *settings {
-	s := &settings{users: make(map[string]string)}
+	s := &settings{users: make(map[string]string), downAfter: DownAfter}
 	for _, option := range options {
 		option(s)
 	}
@@ -48,3 +52,7 @@ func WithClock() Option { return func(s *settings) { s.clock = true } }
 
 // WithReplicas sets how many replicas the master of a Sentinel (default 1) or each master of a Cluster (default 0) has.
 func WithReplicas(n int) Option { return func(s *settings) { s.replicas = n } }
+
+// WithDownAfter sets how long the master of a Sentinel may be silent (default [DownAfter]): long, for a test in which none is
+// to fail over, whatever the machine does.
+func WithDownAfter(d time.Duration) Option { return func(s *settings) { s.downAfter = d } }

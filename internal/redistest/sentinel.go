@@ -15,11 +15,11 @@ import (
 const (
 	sentinels     = 3
 	quorum        = 2
-	sentinelLimit = 30 * time.Second // for a failover to be complete; it takes some 2 s, or 2 × FailoverTimeout more after a failed vote
-	replicator    = "replicator"     // the user by whom replicas log in at the master
+	sentinelLimit = time.Minute  // for a failover to be complete; it takes some 2 s, or 2 × FailoverTimeout more after a failed vote
+	replicator    = "replicator" // the user by whom replicas log in at the master
 )
 
-// MasterName is what the sentinels of a [Sentinel] call the master, DownAfter how long it may be silent, and
+// MasterName is what the sentinels of a [Sentinel] call the master, DownAfter how long it may be silent by default, and
 // FailoverTimeout their failover-timeout.
 const (
 	MasterName      = "dnsreg"
@@ -29,9 +29,10 @@ const (
 
 // Sentinel is a master and its replicas, watched by three sentinels.
 type Sentinel struct {
-	t        testing.TB
-	servers  []*Server
-	watchers []*watcher
+	t         testing.TB
+	servers   []*Server
+	watchers  []*watcher
+	downAfter time.Duration
 }
 
 // watcher is one sentinel process.
@@ -49,7 +50,7 @@ func StartSentinel(t testing.TB, options ...Option) *Sentinel {
 		"user " + replicator + " on >" + replicator + " +psync +replconf +ping", "masteruser " + replicator,
 		"masterauth " + replicator, "repl-diskless-sync-delay 0",
 	}, settings.directives...)
-	s := &Sentinel{t: t}
+	s := &Sentinel{t: t, downAfter: settings.downAfter}
 	for range 1 + settings.replicas {
 		server := prepare(t, settings)
 		server.launch()
@@ -111,8 +112,8 @@ func (s *Sentinel) watch() bool {
 func (s *Sentinel) awaitSentinels() {
 	s.t.Helper()
 	for _, w := range s.watchers {
-		if err := w.Ping(); err != nil {
-			s.t.Fatalf("sentinel on %s: %v\n%s", w.Addr(), err, w.process.logTail())
+		if !w.answers() {
+			s.t.Fatalf("the sentinel does not answer on %s:\n%s", w.Addr(), w.process.logTail())
 		}
 	}
 	until(s.t, sentinelLimit, "the sentinels to know everybody", func() bool {
@@ -126,7 +127,7 @@ func (s *Sentinel) configOf(w *watcher) string {
 		fmt.Sprintf("port %d", w.port), "bind 127.0.0.1", "dir " + w.process.dir, "user " + admin + " on nopass ~* &* +@all",
 		"sentinel myid " + w.id,
 		fmt.Sprintf("sentinel monitor %s %s %s %d", MasterName, host, port, quorum),
-		fmt.Sprintf("sentinel down-after-milliseconds %s %d", MasterName, DownAfter.Milliseconds()),
+		fmt.Sprintf("sentinel down-after-milliseconds %s %d", MasterName, s.downAfter.Milliseconds()),
 		fmt.Sprintf("sentinel failover-timeout %s %d", MasterName, FailoverTimeout.Milliseconds()),
 	}
 	if s.servers[0].certs != nil {
