@@ -20,6 +20,9 @@ func (p *Proxy) Lossy() (n int) {
 	return n
 }
 
+// CanDraw reports whether a test may get the port of a server.
+func CanDraw(t testing.TB, s *Server) bool { return reserve(t, s.port, s.port+busOffset) }
+
 // Ended reports whether the server's process has ended.
 func (s *Server) Ended() bool { return s.process.ended() }
 

@@ -16,18 +16,42 @@ const (
 
 const drawLimit = 100
 
-// freePort returns a loopback port that nothing listens on, nor on its bus port. Another process may take it before
-// redis-server does: whoever starts one tries again.
+// freePort returns a loopback port that nothing listens on, nor on its bus port, and that no other test of any process
+// draws before this one has ended: not while its server is down either. Another program may take it before redis-server
+// does: whoever starts one tries again.
 func freePort(t testing.TB) int {
 	t.Helper()
 	for range drawLimit {
 		port := firstPort + rand.IntN(lastPort-firstPort)
-		if isFree(port) && isFree(port+busOffset) {
+		if reserve(t, port, port+busOffset) {
 			return port
 		}
 	}
 	t.Fatalf("no free port among %d drawn", drawLimit)
 	return 0
+}
+
+// reserve reports whether ports are free, and then holds the UDP ports of the same numbers until the test ends: nothing
+// here uses those, and the kernel lets one process have them.
+func reserve(t testing.TB, ports ...int) bool {
+	var held []net.PacketConn
+	release := func() {
+		for _, conn := range held {
+			_ = conn.Close()
+		}
+	}
+	for _, port := range ports {
+		conn, err := net.ListenPacket("udp", loopback(port))
+		if err == nil {
+			held = append(held, conn)
+		}
+		if err != nil || !isFree(port) {
+			release()
+			return false
+		}
+	}
+	t.Cleanup(release)
+	return true
 }
 
 // busOffset is what Redis adds to a node's port for the cluster bus.

@@ -205,6 +205,21 @@ func TestLostPort(t *testing.T) {
 	}
 }
 
+// The port of a server that is down stays its own, or its restart would fail.
+func TestPortIsHeldWhileTheServerIsDown(t *testing.T) {
+	var s *redistest.Server
+	t.Run("inner", func(t *testing.T) {
+		s = redistest.Start(t)
+		s.Kill()
+		if redistest.CanDraw(t, s) {
+			t.Error("another test draws the port")
+		}
+	})
+	if !redistest.CanDraw(t, s) {
+		t.Error("the port is held after its test")
+	}
+}
+
 func TestDoWaitsWhileTheServerLoads(t *testing.T) {
 	s := redistest.Start(t,
 		redistest.WithConfig("key-load-delay", "20000"), redistest.WithConfig("loading-process-events-interval-bytes", "1024"))
