@@ -262,6 +262,8 @@ func changesFollow(e *env) {
 			view := e.View()
 			views[view.Revision()] = text(view)
 		}
+		last := e.View() // which is the follower's last too
+		views[last.Revision()] = text(last)
 		sampled <- views
 	}()
 	seen := e.followed(1)[0]

@@ -21,7 +21,7 @@ const web store.Service = "_web._tcp"
 
 const zone = "svc.internal."
 
-// tb is what helpers need of a test: a *testing.T or a *rapid.T.
+// tb is what helpers need of a test: an *attempt or a *rapid.T.
 type tb interface {
 	Helper()
 	Logf(format string, args ...any)
@@ -33,12 +33,12 @@ type tb interface {
 // env is one test with a store of its own.
 type env struct {
 	tb
-	t *testing.T
+	attempt *attempt
 	Store
 }
 
-func newEnv(t *testing.T, open Opener) *env {
-	return &env{tb: t, t: t, Store: patient{open(t, store.Rules{Zone: zone, Hosts: []string{"ns1"}}), t}}
+func newEnv(t *testing.T, a *attempt, open Opener) *env {
+	return &env{tb: a, attempt: a, Store: patient{open(t, store.Rules{Zone: zone, Hosts: []string{"ns1"}}), a}}
 }
 
 // instance returns a valid instance whose lease outlives every test.

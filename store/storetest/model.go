@@ -23,13 +23,13 @@ func modelTests() []test {
 // services of its own. No lease ends in them.
 func randomHistories(e *env) {
 	history := 0
-	rapid.Check(e.t, func(rt *rapid.T) {
+	rapid.Check(e.attempt, func(rt *rapid.T) {
 		history++
 		m := &machine{
-			env:    &env{tb: rt, t: e.t, Store: e.Store},
+			env:    &env{tb: rt, attempt: e.attempt, Store: e.Store},
 			lives:  map[modelKey]store.Live{},
 			buried: map[modelKey]bool{},
-			last:   e.View().Revision(),
+			last:   e.settled(),
 		}
 		for _, proto := range []string{"tcp", "udp"} {
 			m.services = append(m.services, store.Service(fmt.Sprintf("_h%d._%s", history, proto)))
@@ -46,6 +46,13 @@ func randomHistories(e *env) {
 			m.end(key.service, key.key)
 		}
 	})
+}
+
+// settled makes a change and takes it back, and returns the revision. Then the view has all that came before, a
+// deregistration of what was not known among it, for which no call waits.
+func (e *env) settled() store.Revision {
+	e.put("_settled._tcp", instance("a"))
+	return e.end("_settled._tcp", "a")
 }
 
 type modelKey struct {

@@ -3,17 +3,16 @@ package storetest
 import (
 	"context"
 	"errors"
-	"testing"
 
 	"github.com/dnsreg/dnsreg/store"
 )
 
 // patient asks a store again that says that it is out of reach: on a machine that is busy enough, what keeps the data may
-// be slow to answer. No call here is made worse by being made twice, but for the rare one that took effect and was
-// answered all the same too late.
+// be slow to answer. A call that took effect and was answered too late may get another answer when it is made again: of an
+// instance that is there already, or no more. That is why it is counted: see attempt.
 type patient struct {
 	Store
-	t testing.TB
+	attempt *attempt
 }
 
 func (p patient) ask(ctx context.Context, call func() error) {
@@ -22,7 +21,8 @@ func (p patient) ask(ctx context.Context, call func() error) {
 		if !errors.Is(err, store.ErrUnavailable) {
 			return true
 		}
-		p.t.Logf("asking again: %v", err)
+		p.attempt.again.Add(1)
+		p.attempt.Logf("asking again: %v", err)
 		return false
 	})
 }
