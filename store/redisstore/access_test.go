@@ -36,27 +36,24 @@ func TestAccess(t *testing.T) {
 	register(t, registrar, web, instance("x", ttl(time.Minute)))
 	register(t, registrar, web, instance("leaver", ttl(time.Minute)))
 	register(t, registrar, web, instance("dead", ttl(time.Second)))
-	if _, err := registrar.SetOverlay(t.Context(), web, "x", store.Overlay{Weight: new(uint16(3))}); err != nil {
-		t.Error(err)
+	overlay(t, registrar, "x", store.Overlay{Weight: new(uint16(3))})
+	deregister(t, registrar, "leaver")
+	results := renewAll(t, registrar, store.Renewal{Service: web, ID: "x"}, store.Renewal{Service: web, ID: "y"})
+	if results[0].Err != nil || !errors.Is(results[1].Err, store.ErrGone) {
+		t.Errorf("renew: %+v", results)
 	}
-	if _, err := registrar.Deregister(t.Context(), web, "leaver"); err != nil {
-		t.Error(err)
+	eventually(t, 2*soon, "the dead one is gone", func() bool { return registrar.View().Instances() == 1 })
+	converged(t, reader, registrar)
+	if l := reader.View().Service(web).Find("x"); l == nil || l.EffectiveWeight() != 3 || reader.View().Instances() != 1 {
+		t.Errorf("the reader shows %+v of %d", l, reader.View().Instances())
 	}
-	results, err := registrar.RenewAll(t.Context(), []store.Renewal{{Service: web, ID: "x"}, {Service: web, ID: "y"}})
-	if err != nil || results[0].Err != nil || !errors.Is(results[1].Err, store.ErrGone) {
-		t.Errorf("renew: %+v, error %v", results, err)
-	}
-	eventually(t, 2*soon, "the dead one is gone", func() bool { return reader.View().Instances() == 1 })
-	if l := reader.View().Service(web).Find("x"); l == nil || l.EffectiveWeight() != 3 {
-		t.Errorf("the reader shows %+v", l)
-	}
-	if reader.Stats().Bells == 0 {
-		t.Error("the reader has heard no bell")
-	}
-	if leases, err := reader.Leases(t.Context(), web); err != nil || len(leases) != 1 {
+	eventually(t, soon, "the reader hears a bell", func() bool { return reader.Stats().Bells > 0 })
+	leases, err := insist(t, func() (map[string]store.Lease, error) { return reader.Leases(t.Context(), web) })
+	if err != nil || len(leases) != 1 {
 		t.Errorf("the reader's leases: %v, error %v", leases, err)
 	}
-	if _, err := reader.Register(t.Context(), web, instance("z")); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "NOPERM") {
+	_, err = insist(t, func() (store.Registration, error) { return reader.Register(t.Context(), web, instance("z")) })
+	if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "NOPERM") {
 		t.Errorf("the reader registers: error %v", err)
 	}
 	for _, user := range []string{"registrar", "reader"} {
@@ -146,10 +143,13 @@ func TestNotify(t *testing.T) {
 			settings := config(t, server.URL())
 			settings.Notify = c.notify
 			a, b := synced(t, settings), synced(t, settings)
-			register(t, a, web, instance("x", ttl(time.Second)))
-			eventually(t, soon, "the other shows it", func() bool { return b.View().Instances() == 1 })
-			eventually(t, soon, "it is gone", func() bool { return b.View().Instances() == 0 })
-			if bells := b.Stats().Bells; (bells > 0) != c.bells {
+			register(t, a, web, instance("dying", ttl(time.Second)))
+			register(t, a, web, instance("x", ttl(time.Minute)))
+			eventually(t, soon, "the other shows it", func() bool { return shows(b, "x") })
+			eventually(t, 2*soon, "the dying one is gone", func() bool { return !shows(b, "dying") })
+			if c.bells {
+				eventually(t, soon, "a bell is heard", func() bool { return b.Stats().Bells > 0 })
+			} else if bells := b.Stats().Bells; bells > 0 {
 				t.Errorf("%d bells", bells)
 			}
 			if set, _ := server.Do("CONFIG", "GET", "notify-keyspace-events").([]any); len(set) != 2 || set[1] != c.want {

@@ -21,7 +21,9 @@ func contract(t *testing.T, url string) {
 	})
 }
 
-func TestContractOnSentinel(t *testing.T) { contract(t, redistest.StartSentinel(t).URL()) }
+func TestContractOnSentinel(t *testing.T) {
+	contract(t, redistest.StartSentinel(t, redistest.WithDownAfter(time.Minute)).URL())
+}
 
 func TestContractOnCluster(t *testing.T) { contract(t, redistest.StartCluster(t).URL()) }
 

@@ -21,7 +21,7 @@ func herd(t *testing.T, n int, service func(i int) store.Service, stores ...*red
 	var refused atomic.Int64
 	for i := range n {
 		wait.Go(func() {
-			in := instance(fmt.Sprintf("i%d", i), ttl(time.Minute), func(in *store.Instance) {
+			in := instance(fmt.Sprintf("i%d", i), ttl(time.Hour), func(in *store.Instance) {
 				in.Addresses = []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})}
 			})
 			for t.Context().Err() == nil {
@@ -74,7 +74,7 @@ func TestServiceIsFull(t *testing.T) {
 	var full atomic.Int64
 	for i := range 80 {
 		wait.Go(func() {
-			in := instance(fmt.Sprintf("i%d", i), ttl(time.Minute))
+			in := instance(fmt.Sprintf("i%d", i), ttl(time.Hour))
 			for k := range 5 {
 				in.TXT = append(in.TXT, fmt.Sprintf("%d=%0253d", k, i))
 			}

@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,15 +62,11 @@ func TestOutOfReach(t *testing.T) {
 			watch(t, []string{"x", "y"}, s)
 			c.cut(t, server, proxy)
 			begin := time.Now()
+			var wait sync.WaitGroup // all at once, so that the view is not lost before it is seen to be stale
 			for what, do := range calls(s, t) {
-				start := time.Now()
-				if err := do(); !errors.Is(err, store.ErrUnavailable) {
-					t.Errorf("%s: error %v", what, err)
-				}
-				if took := time.Since(start); took > longest {
-					t.Errorf("%s took %v", what, took)
-				}
+				wait.Go(func() { refused(t, what, do) })
 			}
+			wait.Wait()
 			eventually(t, 2*soon, "the view is stale", func() bool { return s.Freshness() == store.Stale })
 			eventually(t, 2*soon, "the bell is found dead", func() bool { return s.Stats().Bell == "down" })
 			t.Logf("the bell was found dead after %v", time.Since(begin))
@@ -82,6 +79,22 @@ func TestOutOfReach(t *testing.T) {
 			register(t, s, web, instance("y", ttl(time.Minute)))
 			eventually(t, 2*soon, "the bell is back", func() bool { return s.Stats().Bell == "up" })
 		})
+	}
+}
+
+// refused checks that a call ends in time with ErrUnavailable: one time of three, should the machine stand still meanwhile.
+func refused(t *testing.T, what string, do func() error) {
+	const tries = 3
+	best := time.Hour
+	for try := 0; try < tries && best > longest; try++ {
+		start := time.Now()
+		if err := do(); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("%s: error %v", what, err)
+		}
+		best = min(best, time.Since(start))
+	}
+	if best > longest {
+		t.Errorf("%s took %v", what, best)
 	}
 }
 
@@ -117,16 +130,15 @@ func TestOutOfMemory(t *testing.T) {
 	register(t, s, web, instance("x", ttl(time.Minute)))
 	register(t, s, web, instance("dead"))
 	server.Set("maxmemory", "1")
-	if _, err := s.Register(t.Context(), web, instance("new")); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "OOM") {
+	_, err := insist(t, func() (store.Registration, error) { return s.Register(t.Context(), web, instance("new")) })
+	if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "OOM") {
 		t.Errorf("register: error %v", err)
 	}
-	if results, err := s.RenewAll(t.Context(), []store.Renewal{{Service: web, ID: "x"}}); err != nil || results[0].Err != nil {
-		t.Errorf("renew: %+v, error %v", results, err)
+	if results := renewAll(t, s, store.Renewal{Service: web, ID: "x"}); results[0].Err != nil {
+		t.Errorf("renew: %+v", results)
 	}
 	eventually(t, short+soon, "the dead one is gone", func() bool { return s.View().Service(web).Find("dead") == nil })
-	if _, err := s.Deregister(t.Context(), web, "x"); err != nil {
-		t.Errorf("deregister: %v", err)
-	}
+	deregister(t, s, "x")
 	server.Set("maxmemory", "0")
 	register(t, s, web, instance("new"))
 }
@@ -138,9 +150,7 @@ func TestScriptsFlushed(t *testing.T) {
 	p.server.Do("SCRIPT", "FLUSH")
 	register(t, p.a, web, instance("y", ttl(time.Minute)))
 	p.server.Do("SCRIPT", "FLUSH")
-	if _, err := p.b.Deregister(t.Context(), web, "x"); err != nil {
-		t.Error(err)
-	}
+	deregister(t, p.b, "x")
 	converged(t, p.a, p.b)
 }
 
@@ -187,9 +197,7 @@ func TestEmptiedServicesAreTrimmed(t *testing.T) {
 	s := synced(t, settings)
 	keys := redisstore.NewKeys("dnsreg", zone)
 	register(t, s, web, instance("x"))
-	if _, err := s.Deregister(t.Context(), web, "x"); err != nil {
-		t.Fatal(err)
-	}
+	deregister(t, s, "x")
 	eventually(t, 2*soon, "it is forgotten", func() bool { return server.Do("ZCARD", keys.ChangeLog()) == int64(0) })
 }
 
