@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -103,4 +104,23 @@ func moveSlot(t *testing.T, cluster *redistest.Cluster, a, b *redisstore.Store, 
 	now := a.Stats()
 	t.Logf("epoch %s became %s, %d recoveries became %d", before.Epoch, now.Epoch, before.Recoveries, now.Recoveries)
 	return now.Epoch == before.Epoch && now.Recoveries == before.Recoveries
+}
+
+// TestClusterWritesAreSentOnce: a change that a node has not answered in time is not sent again. It may have taken effect,
+// and whoever registered would hear that the instance had been there, whoever deregistered that it had not.
+func TestClusterWritesAreSentOnce(t *testing.T) {
+	cluster := redistest.StartCluster(t)
+	s := synced(t, config(t, cluster.URL()))
+	herd(t, 50, func(int) store.Service { return web }, s) // so that there are connections to spare
+	node := cluster.MasterOf(metaKey)
+	before := node.CommandStats()
+	node.Stop()
+	if _, err := s.Register(t.Context(), web, instance("new", ttl(time.Hour))); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("register: error %v", err)
+	}
+	node.Cont()
+	eventually(t, 2*soon, "it takes effect", func() bool { return shows(s, "new") })
+	if n := redistest.Calls(before, node.CommandStats())["set"]; n != 1 { // one in each registration, and no others
+		t.Errorf("the registration was sent %d times", n)
+	}
 }
