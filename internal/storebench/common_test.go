@@ -123,6 +123,7 @@ func timeDeaths(t testing.TB, writer, reader registry, deaths int) delays {
 	const spread = 5 * time.Millisecond
 	ends := make([]time.Time, deaths)
 	services := make([]store.Service, deaths)
+	var last store.Revision
 	for i := range ends {
 		services[i] = store.Service(fmt.Sprintf("_dying-%d._tcp", i))
 		ttl := store.MinTTL + time.Duration(deaths-1)*spread + rand.N(spread)
@@ -130,12 +131,13 @@ func timeDeaths(t testing.TB, writer, reader registry, deaths int) delays {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ends[i] = r.Lease.ExpiresAt
+		ends[i], last = r.Lease.ExpiresAt, r.Revision
 	}
 	alive := make(map[int]bool, deaths)
 	for i := range ends {
 		alive[i] = true
 	}
+	await(t, reader, func(v *store.View) bool { return v.Revision() >= last }) // or what it has not seen yet were gone
 	for len(alive) > 0 {
 		seen := len(alive)
 		await(t, reader, func(v *store.View) bool {
