@@ -146,9 +146,21 @@ func TestRacePatchThenPut(t *testing.T) {
 	for i := range 50 {
 		drain := store.Overlay{State: new(store.Draining), Weight: new(uint16(i))}
 		var wait sync.WaitGroup
-		wait.Go(func() { overlay(t, p.a, "x", drain) })
-		wait.Go(func() { register(t, p.b, web, instance("x", ttl(time.Minute), port(uint16(1000+i)))) })
+		var drained store.Revision
+		var registered store.Registration
+		var errs [2]error
+		wait.Go(func() {
+			drained, errs[0] = insist(t, func() (store.Revision, error) { return p.a.SetOverlay(t.Context(), web, "x", drain) })
+		})
+		wait.Go(func() {
+			in := instance("x", ttl(time.Minute), port(uint16(1000+i)))
+			registered, errs[1] = insist(t, func() (store.Registration, error) { return p.b.Register(t.Context(), web, in) })
+		})
 		wait.Wait()
+		if err := errors.Join(errs[:]...); err != nil {
+			t.Fatal(err)
+		}
+		reached(t, p.a, max(drained, registered.Revision))
 		converged(t, p.a, p.b)
 		if l := p.a.View().Service(web).Find("x"); l.Port != uint16(1000+i) || l.State() != store.Draining || l.EffectiveWeight() != uint16(i) {
 			t.Fatalf("round %d: %+v", i, l)

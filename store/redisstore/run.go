@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
@@ -21,6 +22,25 @@ type run struct {
 	args   []any
 	of     []*writing
 	cmd    *redis.Cmd
+}
+
+// sentOnce is a command that a Cluster's client does not send again where it has had no answer, as it does by itself: the
+// first may have taken effect, and the answer to the second would be that of another call.
+type sentOnce struct{ *redis.Cmd }
+
+// NoRetry reports whether Redis has not refused the command.
+func (s sentOnce) NoRetry() bool { return !fromRedis(s.Err()) }
+
+// put puts the run into a pipeline, to be sent once, as a command that takes the script so.
+func (r *run) put(ctx context.Context, pipe redis.Pipeliner, command, script string) {
+	args := make([]any, 0, 3+len(r.keys)+len(r.args))
+	args = append(args, command, script, len(r.keys))
+	for _, key := range r.keys {
+		args = append(args, key)
+	}
+	r.cmd = redis.NewCmd(ctx, append(args, r.args...)...)
+	r.cmd.SetFirstKeyPos(3)                // by which a Cluster's client finds the node
+	_ = pipe.Process(ctx, sentOnce{r.cmd}) // it fails when the pipeline is executed
 }
 
 // gather makes as few runs of a batch as there can be.

@@ -67,7 +67,7 @@ func (s *Store) sendWrites(ctx context.Context, batch []*writing) error {
 	runs := gather(batch)
 	err := s.round(ctx, func(pipe redis.Pipeliner) {
 		for _, r := range runs {
-			r.cmd = once(ctx, pipe, "evalsha", r.script.sha, r.keys, r.args)
+			r.put(ctx, pipe, "evalsha", r.script.sha)
 		}
 	})
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *Store) sendWrites(ctx context.Context, batch []*writing) error {
 	err = s.round(ctx, func(pipe redis.Pipeliner) {
 		for _, r := range runs {
 			if redis.HasErrorPrefix(r.cmd.Err(), "NOSCRIPT") {
-				r.cmd = once(ctx, pipe, "eval", r.script.source, r.keys, r.args)
+				r.put(ctx, pipe, "eval", r.script.source)
 			}
 		}
 	})
@@ -87,26 +87,6 @@ func (s *Store) sendWrites(ctx context.Context, batch []*writing) error {
 		r.settle()
 	}
 	return nil
-}
-
-// sentOnce is a command that a Cluster's client does not send again where it has had no answer, as it does by itself: the
-// first may have taken effect, and the answer to the second would be that of another call.
-type sentOnce struct{ *redis.Cmd }
-
-// NoRetry reports whether Redis has not refused the command.
-func (s sentOnce) NoRetry() bool { return !fromRedis(s.Err()) }
-
-// once puts a run of a script into a pipeline.
-func once(ctx context.Context, pipe redis.Pipeliner, command, script string, keys []string, args []any) *redis.Cmd {
-	all := make([]any, 0, 3+len(keys)+len(args))
-	all = append(all, command, script, len(keys))
-	for _, key := range keys {
-		all = append(all, key)
-	}
-	cmd := redis.NewCmd(ctx, append(all, args...)...)
-	cmd.SetFirstKeyPos(3)                // by which a Cluster's client finds the node
-	_ = pipe.Process(ctx, sentOnce{cmd}) // fails when it is executed
-	return cmd
 }
 
 // epoch returns the epoch in force, and waits for another where Redis has refused it.

@@ -88,7 +88,8 @@ func EchoBatches(ctx context.Context, conn *net.UDPConn) error {
 		if err := echoAll(fd, batch); err != nil {
 			return err
 		}
-		if _, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(look.Milliseconds())); err != nil && !errors.Is(err, unix.EINTR) {
+		waiting := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		if _, err := unix.Poll(waiting, int(look.Milliseconds())); err != nil && !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}
