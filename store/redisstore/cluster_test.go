@@ -111,16 +111,18 @@ func moveSlot(t *testing.T, cluster *redistest.Cluster, a, b *redisstore.Store, 
 func TestClusterWritesAreSentOnce(t *testing.T) {
 	cluster := redistest.StartCluster(t)
 	s := synced(t, config(t, cluster.URL()))
-	herd(t, 50, func(int) store.Service { return web }, s) // so that there are connections to spare
 	node := cluster.MasterOf(metaKey)
-	before := node.CommandStats()
-	node.Stop()
-	if _, err := s.Register(t.Context(), web, instance("new", ttl(time.Hour))); !errors.Is(err, store.ErrUnavailable) {
-		t.Errorf("register: error %v", err)
-	}
-	node.Cont()
-	eventually(t, 2*soon, "it takes effect", func() bool { return shows(s, "new") })
-	if n := redistest.Calls(before, node.CommandStats())["set"]; n != 1 { // one in each registration, and no others
-		t.Errorf("the registration was sent %d times", n)
+	for _, id := range ids("new", 4) { // the library may yet find no connection to send again on in time
+		herd(t, 50, func(int) store.Service { return web }, s) // so that there are connections to spare
+		before := node.CommandStats()
+		node.Stop()
+		if _, err := s.Register(t.Context(), web, instance(id, ttl(time.Hour))); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("register: error %v", err)
+		}
+		node.Cont()
+		eventually(t, 2*soon, "it takes effect", func() bool { return shows(s, id) })
+		if n := redistest.Calls(before, node.CommandStats())["set"]; n != 1 { // one in each registration, and no others
+			t.Errorf("the registration of %s was sent %d times", id, n)
+		}
 	}
 }
